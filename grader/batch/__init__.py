@@ -1,0 +1,1 @@
+"""Many submissions: the same judge, several at a time."""

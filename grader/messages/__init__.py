@@ -1,0 +1,72 @@
+"""Every sentence that people read, by dotted code, in English and Russian.
+
+The sources are `po/AREA.LANG.po`, gettext catalogues whose keys are codes such as
+``gate.wrong-row``; `tools/messages.py` compiles them into one `grader.LANG.mo` a language, which is
+what this module loads. A code may have a second entry with the suffix ``.explain``: longer words
+for `grader explain` and `docs/messages.md`, without placeholders.
+
+Placeholders are ``{name}``; values are text and may come from a student, so whoever prints a
+message cleans or escapes the whole of it.
+"""
+
+import functools
+import gettext
+import string
+from collections.abc import Mapping
+from pathlib import Path
+
+LANGUAGES = ("en", "ru")
+_HERE = Path(__file__).parent
+
+
+@functools.cache
+def _catalogue(language: str) -> gettext.GNUTranslations:
+    if language not in LANGUAGES:
+        raise ValueError(f"no messages in {language!r}; there are {', '.join(LANGUAGES)}")
+    with (_HERE / f"grader.{language}.mo").open("rb") as file:
+        return gettext.GNUTranslations(file)
+
+
+class _Values(dict[str, str]):
+    """Leaves a placeholder without a value visible, instead of losing the whole message."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+def has_message(code: str, language: str = "en") -> bool:
+    """Tell whether the catalogue has an entry for `code`."""
+    return _catalogue(language).gettext(code) != code
+
+
+def message(code: str, values: Mapping[str, str] | None = None, *, language: str = "en") -> str:
+    """Return the message `code` in `language`, filled with `values`.
+
+    Raises:
+        KeyError: there is no such message; tests hold that every code in use has one.
+    """
+    text = _catalogue(language).gettext(code)
+    if text == code:
+        raise KeyError(f"no message {code!r} in {language!r}")
+    return string.Formatter().vformat(text, (), _Values(values or {}))
+
+
+def plural(
+    code: str, number: int, values: Mapping[str, str] | None = None, *, language: str = "en"
+) -> str:
+    """Return the form of message `code` that fits `number`, which fills ``{number}``.
+
+    Raises:
+        KeyError: there is no such message.
+    """
+    text = _catalogue(language).ngettext(code, code, number)
+    if text == code:
+        raise KeyError(f"no message {code!r} in {language!r}")
+    return string.Formatter().vformat(text, (), _Values({**(values or {}), "number": str(number)}))
+
+
+def codes(language: str = "en") -> frozenset[str]:
+    """Return all codes of the catalogue, explanations included."""
+    catalogue = _catalogue(language)._catalog  # type: ignore[attr-defined]  # no public way
+    keys = (key[0] if isinstance(key, tuple) else key for key in catalogue)
+    return frozenset(key for key in keys if key)

@@ -1,0 +1,1 @@
+"""Renders reports: HTML pages, terminal, CSV. Rendering decides nothing."""

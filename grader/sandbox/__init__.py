@@ -1,0 +1,1 @@
+"""Runs untrusted code in a child process and reports what was observed."""
