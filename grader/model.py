@@ -7,7 +7,7 @@ that allows unknown keys, so that files written by a later version can still be 
 """
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NewType
 
@@ -387,13 +387,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def to_review(self) -> Points:
-        """Points that wait for a person."""
+        """Points that wait for a person, those that the grader failed on included."""
+        return self._waiting(Outcome.REVIEW, Outcome.GRADER_ERROR)
+
+    @property
+    def undecided(self) -> Points:
+        """Points of checks in which the grader itself failed; they are in `to_review` as well."""
+        return self._waiting(Outcome.GRADER_ERROR)
+
+    def _waiting(self, *outcomes: Outcome) -> Points:
         return Points(
             sum(
                 check.possible - check.points
                 for task in self.tasks
                 for check in task.checks
-                if check.outcome is Outcome.REVIEW
+                if check.outcome in outcomes
             )
         )
 
@@ -419,6 +427,3 @@ def task_outcome(outcomes: list[Outcome]) -> Outcome:
     if seen & {Outcome.PASSED, Outcome.PARTIAL, Outcome.REVIEW}:
         return Outcome.PARTIAL
     return Outcome.FAILED
-
-
-AnyOracle = Callable[..., Any]

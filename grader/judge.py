@@ -1,0 +1,415 @@
+"""One submission in, one report out: the only place where points are given.
+
+The judge runs a submission's cells section by section and lets each task's question ask the child
+at the end of its section, while the names live. It never loads torch, and never believes more
+than what was observed.
+"""
+
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from grader.checks.view import Card, ChildGone, Ran, SectionView
+from grader.evidence import as_data
+from grader.intake import cut_sections
+from grader.model import (
+    Assignment,
+    Cell,
+    CellResult,
+    Check,
+    CheckResult,
+    Finding,
+    Outcome,
+    Points,
+    Report,
+    Section,
+    Submission,
+    Task,
+    TaskResult,
+    task_outcome,
+)
+from grader.running import Run
+from grader.sandbox.protocol import BoundName, CellDone, ProtocolError, Start
+from grader.sandbox.session import Server, ServerFailed
+from grader.vgpu.cards import CARDS, find_card
+from grader.vgpu.profiles import find_profile
+
+SEED = 20221204
+"""Every submission starts from the same seed, so that two runs agree."""
+
+DEFAULT_CARD = "Tesla T4"
+
+_ENDED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The findings of one look at a task, and the section it was found in."""
+
+    section: Section
+    findings: list[Finding]
+    cells: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Course:
+    """What has been observed so far of one submission."""
+
+    ran: dict[int, Ran] = field(default_factory=dict)  # by Cell.position
+    ended: dict[int, Outcome] = field(default_factory=dict)  # by Cell.position
+    sections: dict[str, list[Section]] = field(default_factory=dict)
+    attempts: dict[str, list[_Attempt]] = field(default_factory=dict)
+    bound: list[BoundName] = field(default_factory=list)
+    notes: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+
+class Judge:
+    """Grades submissions of one assignment with one warm server.
+
+    Args:
+        assignment: what is graded.
+        server: the warm server whose children run the submissions.
+        card: name of the card to imitate; empty for the one the submission's outputs name.
+        profile: runtime profile of the virtual GPU; empty for what those outputs show.
+        only: id of the one task to judge; None for all.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        server: Server,
+        *,
+        card: str = "",
+        profile: str = "",
+        only: str | None = None,
+    ) -> None:
+        self._assignment = assignment
+        self._server = server
+        self._card = card
+        self._profile = profile
+        self._tasks = [task for task in assignment.tasks if only in (None, task.id)]
+
+    def grade(self, submission: Submission) -> Report:
+        """Run and judge a submission.
+
+        Our own failures become `Outcome.GRADER_ERROR` of the checks they concern; this method
+        raises only for what makes the whole report impossible.
+
+        Raises:
+            ServerFailed: no child can be started.
+        """
+        began = time.monotonic()
+        printed = "\n".join(cell.printed for cell in submission.cells if cell.printed)
+        card, profile = self._choose_card(printed), self._profile or find_profile(printed) or ""
+        start = Start(
+            seed=SEED,
+            files=dict(submission.files),
+            card=card.name,
+            profile=profile,
+            output_bytes=self._assignment.limits.output_bytes,
+        )
+        course = _Course(notes=[(code, dict(values)) for code, values in submission.notes])
+        with Run(self._server, start, self._assignment.limits) as run:
+            for section in cut_sections(submission, self._assignment):
+                self._take(section, run, course, card)
+        tasks = [self._task_result(task, course) for task in self._tasks]
+        return Report(
+            assignment=self._assignment.name,
+            submission=submission.name,
+            card=card.name,
+            profile=profile,
+            seconds=round(time.monotonic() - began, 4),
+            tasks=_with_anomalies(tasks, run.anomalies),
+            cells=_cell_results(submission.cells, course),
+            notes=course.notes,
+            isolation=list(self._server.layers),
+            digest=submission.digest,
+        )
+
+    def _choose_card(self, printed: str) -> Card:
+        found = CARDS.get(self._card) or find_card(printed) or CARDS[DEFAULT_CARD]
+        return Card(
+            name=self._card if self._card == "real" else found.name,
+            exact=found.exact,
+            usable_bytes=found.usable,
+            others={card.name: card.usable for card in CARDS.values() if card is not found},
+        )
+
+    # -------------------------------------------------------------- a section
+
+    def _take(self, section: Section, run: Run, course: _Course, card: Card) -> None:
+        """Run a section's cells, then ask its task's question."""
+        task = self._find_task(section.task)
+        if task is not None:
+            self._run_cells(section.cells, run, course)
+            course.sections.setdefault(task.id, []).append(section)
+            earlier = course.sections[task.id]
+            whole = replace(section, cells=tuple(cell for part in earlier for cell in part.cells))
+            self._ask(task, whole, run, course, card)
+            return
+        for cell in section.cells:
+            self._run_cells((cell,), run, course)
+            if section.task is None and cell.kind == "code":
+                self._ask_by_behaviour(cell, run, course, card)
+
+    def _find_task(self, task_id: str | None) -> Task | None:
+        return next((task for task in self._tasks if task.id == task_id), None)
+
+    def _run_cells(self, cells: Iterable[Cell], run: Run, course: _Course) -> None:
+        for cell in cells:
+            if cell.kind != "code":
+                continue
+            ran, ended = run.run(cell)
+            course.ran[cell.position] = ran
+            if ended is not None:
+                course.ended[cell.position] = ended
+            if ran.done is not None:
+                course.bound.extend(ran.done.bound)
+
+    def _ask(self, task: Task, section: Section, run: Run, course: _Course, card: Card) -> _Attempt:
+        view = self._view(task, section, run, course, card)
+        findings = self._judged(task, view, run)
+        attempt = _Attempt(
+            section=section,
+            findings=[_explained(finding, view) for finding in findings],
+            cells=tuple(ran.cell.index or 0 for ran in view.ran),
+        )
+        course.attempts.setdefault(task.id, []).append(attempt)
+        return attempt
+
+    def _view(
+        self, task: Task, section: Section, run: Run, course: _Course, card: Card
+    ) -> SectionView:
+        code = [cell for cell in section.cells if cell.kind == "code"]
+        ended = [(course.ended[c.position], c.index) for c in code if c.position in course.ended]
+        here = {cell.position for cell in code}
+        return SectionView(
+            section=section,
+            ran=tuple(course.ran[cell.position] for cell in code if cell.position in course.ran),
+            child=run.child(),
+            file=code[-1].file if code else "",
+            device=self._server.device,
+            card=card,
+            samples=self._assignment.samples,
+            key=self._assignment.keys.get(task.id),
+            earlier=tuple(
+                name
+                for position, ran in course.ran.items()
+                if position not in here and ran.done
+                for name in ran.done.bound
+            ),
+            ended=ended[-1][0] if ended else None,
+            ended_cell=ended[-1][1] if ended else None,
+        )
+
+    def _judged(self, task: Task, view: SectionView, run: Run) -> list[Finding]:
+        """Ask the question; what goes wrong on the way is a finding too."""
+        try:
+            findings: Sequence[Finding] = task.question.judge(task, view)
+            by_check = {finding.check: finding for finding in findings}
+            return [by_check[check.id] for check in task.checks]
+        except ChildGone as gone:
+            run.bury()
+            code = f"judge.ended-question-{gone.outcome.value}"
+            return [
+                Finding(check=check.id, outcome=gone.outcome, code=code) for check in task.checks
+            ]
+        except ServerFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  # ours, whatever it is: shown as ours
+            if isinstance(error, ProtocolError):
+                run.bury()
+            staff = (("judge.traceback", {"text": traceback.format_exc(limit=-6)}),)
+            return [
+                Finding(
+                    check=check.id,
+                    outcome=Outcome.GRADER_ERROR,
+                    code="judge.grader-error",
+                    staff=staff,
+                )
+                for check in task.checks
+            ]
+
+    def _ask_by_behaviour(self, cell: Cell, run: Run, course: _Course, card: Card) -> None:
+        """Try a cell that belongs to no task on tasks that have no section, by what it does.
+
+        Only an answer that is right, or that a person should see, counts: a wrong one could be
+        meant for any task. An object that already answers one task is not offered to another.
+        """
+        ran = course.ran.get(cell.position)
+        if ran is None or ran.done is None or not _may_answer(ran.done):
+            return
+        section = Section(task=None, cells=(cell,), found_by="behaviour")
+        for task in self._tasks:
+            if task.id in course.sections or _is_settled(course.attempts.get(task.id, [])):
+                continue
+            attempt = self._ask(task, section, run, course, card)
+            if not any(finding.outcome is Outcome.PASSED for finding in attempt.findings):
+                course.attempts[task.id].pop()
+
+    # -------------------------------------------------------------- points
+
+    def _task_result(self, task: Task, course: _Course) -> TaskResult:
+        attempts = course.attempts.get(task.id, [])
+        results = [self._attempt_result(task, attempt) for attempt in attempts]
+        if not results:
+            return self._attempt_result(
+                task, _Attempt(Section(task=task.id, cells=(), found_by=""), _missing(task), ())
+            )
+        return max(enumerate(results), key=lambda item: (_worth(item[1]), item[0]))[1]
+
+    def _attempt_result(self, task: Task, attempt: _Attempt) -> TaskResult:
+        by_check = {finding.check: finding for finding in attempt.findings}
+        rivals = bool(attempt.section.rivals)
+        checks = [_check_result(check, by_check[check.id], rivals=rivals) for check in task.checks]
+        counted = [check for check in checks if check.possible > 0] or checks
+        return TaskResult(
+            id=task.id,
+            outcome=task_outcome([check.outcome for check in counted]),
+            points=sum(check.points for check in checks),
+            possible=task.possible,
+            graded=_graded(attempt.findings),
+            checks=checks,
+            cells=list(attempt.cells),
+            found_by=attempt.section.found_by,
+        )
+
+
+def award(check: Check, finding: Finding) -> Points:
+    """Return the points that a finding earns; nothing else in the grader gives any."""
+    if finding.outcome is Outcome.PASSED:
+        return check.possible
+    if finding.outcome is Outcome.PARTIAL and finding.parts is not None:
+        right, parts = finding.parts
+        return Points(check.possible * right // parts)
+    return Points(0)
+
+
+def _check_result(check: Check, finding: Finding, *, rivals: bool) -> CheckResult:
+    if rivals and finding.outcome in (Outcome.PASSED, Outcome.FAILED, Outcome.PARTIAL):
+        finding = replace(finding, outcome=Outcome.REVIEW, code="judge.unclear-task")
+    return CheckResult(
+        id=check.id,
+        outcome=finding.outcome,
+        points=award(check, finding),
+        possible=check.possible,
+        code=finding.code,
+        values=dict(finding.values),
+        evidence=[as_data(item) for item in finding.evidence],
+        cells=list(finding.cells),
+        excerpt=finding.excerpt,
+        staff=[(code, dict(values)) for code, values in finding.staff],
+    )
+
+
+def _missing(task: Task) -> list[Finding]:
+    return [
+        Finding(check=check.id, outcome=Outcome.MISSING, code="judge.missing")
+        for check in task.checks
+    ]
+
+
+def _explained(finding: Finding, view: SectionView) -> Finding:
+    """Say of an answer that was not found that a cell ended early, where that is why."""
+    if finding.outcome is not Outcome.MISSING:
+        return finding
+    if view.ended is not None:
+        values = {**finding.values, "cell": str(view.ended_cell or "")}
+        return replace(
+            finding, outcome=view.ended, code=f"judge.ended-{view.ended.value}", values=values
+        )
+    for ran in view.ran:
+        if ran.done is not None and ran.done.outcome in ("timeout", "memory"):
+            outcome = Outcome(ran.done.outcome)
+            values = {**finding.values, "cell": str(ran.cell.index or "")}
+            return replace(
+                finding, outcome=outcome, code=f"judge.ended-{outcome.value}", values=values
+            )
+    return finding
+
+
+def _may_answer(done: CellDone) -> bool:
+    objects = ("network", "instance", "network-class", "class", "function")
+    return bool(done.backward_count) or any(bound.kind in objects for bound in done.bound)
+
+
+def _is_settled(attempts: Sequence[_Attempt]) -> bool:
+    return any(all(f.outcome is Outcome.PASSED for f in attempt.findings) for attempt in attempts)
+
+
+def _worth(result: TaskResult) -> tuple[int, int]:
+    waiting = sum(c.possible for c in result.checks if c.outcome is Outcome.REVIEW)
+    found = sum(c.outcome is not Outcome.MISSING for c in result.checks)
+    return result.points * 100 + waiting, found
+
+
+def _graded(findings: Iterable[Finding]) -> tuple[str, str, int] | None:
+    for finding in findings:
+        name = finding.values.get("graded_name")
+        if name:
+            cell = finding.values.get("graded_cell", "0")
+            return name, finding.values.get("graded_type", ""), int(cell)
+    return None
+
+
+def _with_anomalies(tasks: list[TaskResult], anomalies: Sequence[str]) -> list[TaskResult]:
+    """Put what the protocol noticed into the first check's staff notes."""
+    if not anomalies or not tasks or not tasks[0].checks:
+        return tasks
+    first = tasks[0].checks[0]
+    first.staff.extend(("judge.anomaly", {"text": text}) for text in anomalies)
+    return tasks
+
+
+def _cell_results(cells: Sequence[Cell], course: _Course) -> list[CellResult]:
+    """Return one result a code cell; pieces of one cell are joined."""
+    results: dict[int, CellResult] = {}
+    for cell in cells:
+        if cell.kind == "code" and cell.index is not None:
+            piece = _cell_result(cell, course)
+            before = results.get(cell.index)
+            results[cell.index] = piece if before is None else _joined(before, piece)
+    return list(results.values())
+
+
+def _cell_result(cell: Cell, course: _Course) -> CellResult:
+    ran = course.ran.get(cell.position)
+    done = ran.done if ran else None
+    outcome = Outcome(done.outcome) if done else course.ended.get(cell.position, Outcome.NOT_RUN)
+    error = done.error if done else None
+    device = done.device if done else None
+    return CellResult(
+        index=cell.index or 0,
+        outcome=outcome,
+        seconds=round(done.seconds, 4) if done else 0.0,
+        output=done.output if done else "",
+        error=f"{error.type}: {error.text}" if error else "",
+        error_line=error.line if error else None,
+        peak_bytes=device.peak_allocated if device else 0,
+        line=cell.line,
+        file=cell.file,
+        source=cell.source,
+        printed=cell.printed,
+        device=(device.allocated_after, device.reserved_after, device.refusal_count)
+        if device
+        else None,
+    )
+
+
+def _joined(first: CellResult, second: CellResult) -> CellResult:
+    worst = first if first.outcome is not Outcome.PASSED else second
+    return CellResult(
+        index=first.index,
+        outcome=worst.outcome,
+        seconds=round(first.seconds + second.seconds, 4),
+        output=first.output + second.output,
+        error=worst.error,
+        error_line=worst.error_line,
+        peak_bytes=max(first.peak_bytes, second.peak_bytes),
+        line=first.line,
+        file=first.file,
+        source=f"{first.source}\n{second.source}",
+        printed=first.printed,
+        device=second.device or first.device,
+    )
