@@ -51,6 +51,10 @@ CREATE TABLE attempts (
     ended TEXT NOT NULL,
     reason TEXT NOT NULL
 );
+CREATE TABLE pages (
+    submission TEXT PRIMARY KEY,
+    drawn TEXT NOT NULL
+);
 CREATE TABLE reviews (
     submission TEXT NOT NULL,
     task TEXT NOT NULL,
@@ -247,6 +251,20 @@ class Gradebook:
         for name, data in rows:
             report = msgspec.json.decode(data, type=Report)
             yield msgspec.structs.replace(report, submission=name)
+
+    # ------------------------------------------------------------------ pages
+
+    def is_drawn(self, submission: str, drawn: str) -> bool:
+        """Tell whether the submission's files were written from just this."""
+        row = self._db.execute("SELECT drawn FROM pages WHERE submission = ?", (submission,))
+        found = row.fetchone()
+        return found is not None and found[0] == drawn
+
+    def add_drawn(self, submission: str, drawn: str) -> None:
+        """Note from what the submission's files were written."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO pages (submission, drawn) VALUES (?, ?)", (submission, drawn)
+        )
 
     # ------------------------------------------------------------------ reviews
 

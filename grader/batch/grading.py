@@ -1,0 +1,181 @@
+"""One submission of a batch: read, judge, write its files. The same code for every scheduler."""
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from grader.assignments import assignment_digest, load_assignment
+from grader.gradebook import result_key
+from grader.intake import Refused, read_submission
+from grader.judge import Judge
+from grader.model import (
+    Assignment,
+    CheckResult,
+    Outcome,
+    Report,
+    Submission,
+    TaskResult,
+)
+from grader.sandbox.session import Server
+
+RETRIES = 1
+"""How often a submission is tried again elsewhere after its worker died."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides a run's results, as data that a worker can be sent.
+
+    Attributes:
+        assignment: name or folder.
+        card: name of the card, empty for the one a submission's outputs name.
+        profile: runtime profile, empty for the one those outputs show.
+        language: of the pages.
+        unsafe: whether to run without the locks that batch grading demands.
+    """
+
+    assignment: str
+    card: str = ""
+    profile: str = ""
+    language: str = "en"
+    unsafe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One submission to be graded.
+
+    Attributes:
+        name: its name in reports and paths.
+        path: where it lies.
+    """
+
+    name: str
+    path: Path
+
+
+@functools.cache
+def grader_digest() -> str:
+    """Return a digest of the grader's own code, which decides results as much as its version."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        if path.suffix in {".py", ".cpp"} and "reports" not in path.parts:
+            digest.update(str(path.relative_to(root)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def settings_digest(settings: Settings, assignment: Assignment) -> str:
+    """Return a digest of everything but the submission that decides a result."""
+    return result_key(
+        (
+            grader_digest(),
+            assignment_digest(assignment),
+            importlib.metadata.version("torch"),
+            sys.version,
+            settings.card,
+            settings.profile,
+            repr(assignment.limits),
+            repr(sorted(assignment.keys)),
+            platform.platform(),
+            str(os.getuid() if hasattr(os, "getuid") else ""),
+            str(settings.unsafe),
+        )
+    )
+
+
+def refused_report(assignment: Assignment, name: str, refused: Refused) -> Report:
+    """Return the report of a file that is no submission: everything missing, with the reason."""
+    return _empty_report(assignment, name, Outcome.MISSING, refused.code, refused.values)
+
+
+def failed_report(assignment: Assignment, name: str, reason: str) -> Report:
+    """Return the report of a submission on which the grader itself failed."""
+    return _empty_report(
+        assignment, name, Outcome.GRADER_ERROR, "judge.grader-error", {}, staff=reason
+    )
+
+
+def _empty_report(
+    assignment: Assignment,
+    name: str,
+    outcome: Outcome,
+    code: str,
+    values: dict[str, str],
+    *,
+    staff: str = "",
+) -> Report:
+    note: list[tuple[str, dict[str, str]]] = [("judge.traceback", {"text": staff})] if staff else []
+    tasks = [
+        TaskResult(
+            id=task.id,
+            outcome=outcome,
+            points=0,
+            possible=task.possible,
+            checks=[
+                CheckResult(
+                    id=check.id,
+                    outcome=outcome,
+                    points=0,
+                    possible=check.possible,
+                    code=code if staff else "judge.refused",
+                    staff=note if position == 0 else [],
+                )
+                for position, check in enumerate(task.checks)
+            ],
+        )
+        for task in assignment.tasks
+    ]
+    return Report(
+        assignment=assignment.name,
+        submission=name,
+        card="",
+        profile="",
+        seconds=0.0,
+        tasks=tasks,
+        cells=[],
+        notes=[(code, values)],
+    )
+
+
+class Grading:
+    """Reads and judges submissions one after another.
+
+    Args:
+        settings: what decides the results.
+        server: gives the warm server; called when the first submission is judged.
+    """
+
+    def __init__(self, settings: Settings, server: Callable[[], Server]) -> None:
+        self.assignment = load_assignment(settings.assignment)
+        self._settings = settings
+        self._server = server
+
+    def read(self, job: Job) -> Submission | Report:
+        """Return the submission as data, or its report where it is none."""
+        try:
+            return read_submission(job.path, name=job.name)
+        except Refused as refused:
+            return refused_report(self.assignment, job.name, refused)
+
+    def grade(self, submission: Submission) -> Report:
+        """Return the report of a submission.
+
+        Raises:
+            ServerFailed: no child can be started.
+        """
+        judge = Judge(
+            self.assignment,
+            self._server(),
+            card=self._settings.card,
+            profile=self._settings.profile,
+        )
+        return judge.grade(submission)

@@ -1,0 +1,172 @@
+"""Grades many submissions on this machine: worker processes, each with a warm server of its own."""
+
+import os
+import selectors
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from grader.batch.grading import RETRIES, Job, Settings, failed_report
+from grader.batch.worker import Done, Hello, JobLine
+from grader.gradebook import result_key
+from grader.model import Assignment
+
+_LONGEST_LINE = 256 << 20
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: subprocess.Popen[bytes]
+    connection: socket.socket
+    job: Job | None = None
+    buffer: bytearray = field(default_factory=bytearray)
+
+    def give(self, job: Job) -> None:
+        self.job = job
+        line = msgspec.json.encode(JobLine(name=job.name, path=str(job.path)))
+        self.connection.sendall(line + b"\n")
+
+    def take(self) -> Done | None:
+        """Return the next answer if it has arrived whole.
+
+        Raises:
+            EOFError: the worker has ended.
+        """
+        try:
+            data = self.connection.recv(1 << 20)
+        except ConnectionResetError as error:
+            raise EOFError from error
+        if not data or len(self.buffer) > _LONGEST_LINE:
+            raise EOFError
+        self.buffer += data
+        if not data.endswith(b"\n"):
+            return None
+        line, self.buffer = bytes(self.buffer), bytearray()
+        self.job = None
+        return msgspec.json.decode(line, type=Done)
+
+    def end(self) -> int:
+        """Close the socket, wait for the process, and return its exit status."""
+        self.connection.close()
+        try:
+            return self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker died while it had this job; it is tried again unless `last`."""
+
+    job: Job
+    number: int
+    reason: str
+    last: bool
+
+
+class LocalWorkers:
+    """Local workers.
+
+    Args:
+        settings: what decides the results.
+        gradebook: path of the gradebook.
+        assignment: the assignment, for reports of submissions that no worker survives.
+        count: how many workers.
+    """
+
+    def __init__(
+        self, settings: Settings, gradebook: Path, assignment: Assignment, *, count: int
+    ) -> None:
+        self._hello = Hello(settings=settings, gradebook=str(gradebook))
+        self._assignment = assignment
+        self._count = count
+
+    def grade(self, jobs: Sequence[Job]) -> Iterator[Done | Lost]:
+        """Yield each job's answer as it arrives, and each death of a worker.
+
+        A job whose worker dies is tried once more by another, then reported as our failure.
+        """
+        waiting = deque(jobs)
+        tries: dict[str, int] = {}
+        workers: list[_Worker] = []
+        with selectors.DefaultSelector() as selector:
+            try:
+                for _ in range(min(self._count, len(jobs))):
+                    workers.append(self._start(selector))
+                for worker in workers:
+                    _give_next(worker, waiting)
+                while any(worker.job for worker in workers):
+                    for event, _ in selector.select():
+                        worker = event.data
+                        yield from self._serve(worker, waiting, tries, workers, selector)
+            finally:
+                for worker in workers:
+                    worker.end()
+
+    def _serve(
+        self,
+        worker: _Worker,
+        waiting: deque[Job],
+        tries: dict[str, int],
+        workers: list[_Worker],
+        selector: selectors.BaseSelector,
+    ) -> Iterator[Done | Lost]:
+        try:
+            done = worker.take()
+        except EOFError:
+            selector.unregister(worker.connection)
+            workers.remove(worker)
+            status = worker.end()
+            job = worker.job
+            if job is not None:
+                tries[job.name] = number = tries.get(job.name, 0) + 1
+                reason = f"worker ended with status {status}"
+                last = number > RETRIES
+                yield Lost(job=job, number=number, reason=reason, last=last)
+                if last:
+                    yield self._given_up(job, reason)
+                else:
+                    waiting.append(job)
+            if waiting:
+                workers.append(self._start(selector))
+                _give_next(workers[-1], waiting)
+            return
+        if done is not None:
+            _give_next(worker, waiting)
+            yield done
+
+    def _given_up(self, job: Job, reason: str) -> Done:
+        report = failed_report(self._assignment, job.name, reason)
+        return Done(name=job.name, key=result_key(("given-up", job.name)), report=report)
+
+    def _start(self, selector: selectors.BaseSelector) -> _Worker:
+        mine, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+                [sys.executable, "-P", "-m", "grader.batch.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            )
+        worker = _Worker(process=process, connection=mine)
+        mine.sendall(msgspec.json.encode(self._hello) + b"\n")
+        selector.register(mine, selectors.EVENT_READ, worker)
+        return worker
+
+
+def _give_next(worker: _Worker, waiting: deque[Job]) -> None:
+    if waiting:
+        try:
+            worker.give(waiting[0])
+        except (BrokenPipeError, ConnectionResetError):
+            worker.job = waiting[0]  # its death is seen at the next read
+        waiting.popleft()
