@@ -229,6 +229,17 @@ class Gradebook:
             self._db.execute("ROLLBACK")
             raise
 
+    def carry_over(self, run: int, *, except_for: str) -> None:
+        """Take the results of the run before into `run`, but for one submission."""
+        before = self.previous_run(run)
+        if before is not None:
+            self._db.execute(
+                "INSERT OR IGNORE INTO results (run, submission, key, source, cached) "
+                "SELECT ?, submission, key, source, 1 FROM results "
+                "WHERE run = ? AND submission != ?",
+                (run, before, except_for),
+            )
+
     def add_attempt(self, run: int, submission: str, number: int, reason: str) -> None:
         """Note that grading a submission was tried and did not give a result."""
         self._db.execute(

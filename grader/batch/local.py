@@ -29,7 +29,7 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         self.job = job
-        line = msgspec.json.encode(JobLine(name=job.name, path=str(job.path)))
+        line = msgspec.json.encode(JobLine(name=job.name, path=str(job.path.resolve())))
         self.connection.sendall(line + b"\n")
 
     def take(self) -> Done | None:
@@ -76,15 +76,15 @@ class LocalWorkers:
 
     Args:
         settings: what decides the results.
-        gradebook: path of the gradebook.
+        out: the output folder.
         assignment: the assignment, for reports of submissions that no worker survives.
         count: how many workers.
     """
 
     def __init__(
-        self, settings: Settings, gradebook: Path, assignment: Assignment, *, count: int
+        self, settings: Settings, out: Path, assignment: Assignment, *, count: int
     ) -> None:
-        self._hello = Hello(settings=settings, gradebook=str(gradebook))
+        self._hello = Hello(settings=settings, out=str(out.resolve()))
         self._assignment = assignment
         self._count = count
 

@@ -1,0 +1,141 @@
+"""A batch from paths to an output folder: the steps behind ``grader grade`` and ``grader report``."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from grader.assignments import load_assignment
+from grader.batch.grading import Job, Settings, grader_digest, settings_digest
+from grader.batch.local import LocalWorkers, Lost
+from grader.batch.pages import SubmissionPages, write_class
+from grader.gradebook import Gradebook, GradebookError
+from grader.intake import find_submissions
+from grader.reports.html import RunFacts
+from grader.reports.summary import ClassRow
+
+GRADEBOOK = "gradebook.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a batch is.
+
+    Attributes:
+        done: submissions that have their result.
+        total: submissions in all.
+        name: the one that was just finished.
+        cached: whether its result was taken from the gradebook.
+        lost: why a worker died over it, empty if none did.
+    """
+
+    done: int
+    total: int
+    name: str
+    cached: bool = False
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What a batch came to."""
+
+    rows: list[ClassRow]
+    seconds: float
+    cached: int
+
+
+def grade_batch(
+    paths: Sequence[Path],
+    out: Path,
+    settings: Settings,
+    *,
+    workers: int,
+    only: str | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> BatchResult:
+    """Grade every submission of `paths` into `out`.
+
+    Args:
+        paths: files and folders; each entry of a folder is one submission.
+        out: output folder, made if missing.
+        settings: what decides the results.
+        workers: worker processes, at least 1.
+        only: name of the one submission to grade again; the others keep their results.
+        progress: called after each submission.
+
+    Raises:
+        GradebookError: the output folder's gradebook cannot be used, or there is nothing to grade.
+        OSError: the output folder cannot be written.
+    """
+    began = time.monotonic()
+    assignment = load_assignment(settings.assignment)
+    jobs = [Job(name=entry.name, path=entry.path) for entry in find_submissions(paths)]
+    chosen = [job for job in jobs if only in (None, job.name)]
+    if not chosen:
+        listed = ", ".join(str(path) for path in paths)
+        raise GradebookError("batch.nothing", {"paths": listed, "only": only or ""})
+    out.mkdir(parents=True, exist_ok=True)
+    with Gradebook(out / GRADEBOOK) as gradebook:
+        identity = msgspec.json.encode(settings).decode() + settings_digest(settings, assignment)
+        run = gradebook.begin_run(settings.assignment, identity)
+        pages = SubmissionPages(
+            out,
+            assignment,
+            language=settings.language,
+            code=grader_digest(),
+            reviews=gradebook.reviews(),
+        )
+        if only is not None:
+            gradebook.carry_over(run, except_for=only)
+        pool = LocalWorkers(settings, out, assignment, count=workers)
+        finished = cached = 0
+        for event in pool.grade(chosen):
+            if isinstance(event, Lost):
+                gradebook.add_attempt(run, event.job.name, event.number, event.reason)
+                progress(Progress(finished, len(chosen), event.job.name, lost=event.reason))
+                continue
+            source = next(str(job.path) for job in chosen if job.name == event.name)
+            gradebook.add_result(
+                run, event.report, key=event.key, source=source, cached=event.cached
+            )
+            if not event.drawn:
+                pages.draw(event.report)
+            gradebook.add_drawn(event.name, pages.drawn_from(event.name, event.key))
+            finished, cached = finished + 1, cached + event.cached
+            progress(Progress(finished, len(chosen), event.name, cached=event.cached))
+        gradebook.end_run(run)
+        seconds = time.monotonic() - began
+        facts = RunFacts(seconds=seconds, workers=workers, cached=cached, handed_in=len(jobs))
+        rows = write_class(
+            out, gradebook, run, pages, assignment, language=settings.language, facts=facts
+        )
+    return BatchResult(rows=rows, seconds=seconds, cached=cached)
+
+
+def draw_again(out: Path, *, language: str, assignment: str | None = None) -> BatchResult:
+    """Draw all pages and tables of `out` again from its gradebook, running nothing.
+
+    Raises:
+        GradebookError: there is no gradebook, or it is empty.
+        OSError: the folder cannot be written.
+    """
+    began = time.monotonic()
+    path = out / GRADEBOOK
+    if not path.is_file():
+        raise GradebookError("gradebook.none", {"path": str(path)})
+    with Gradebook(path) as gradebook:
+        run = gradebook.latest_run()
+        if run is None:
+            raise GradebookError("gradebook.none", {"path": str(path)})
+        declared = load_assignment(assignment or gradebook.assignment_of(run))
+        pages = SubmissionPages(
+            out, declared, language=language, code=grader_digest(), reviews=gradebook.reviews()
+        )
+        for report in gradebook.reports(run):
+            pages.draw(report)
+        facts = RunFacts(seconds=0.0, workers=0, cached=0, handed_in=len(gradebook.graded(run)))
+        rows = write_class(out, gradebook, run, pages, declared, language=language, facts=facts)
+    return BatchResult(rows=rows, seconds=time.monotonic() - began, cached=len(rows))
