@@ -102,8 +102,10 @@ def write_class(
     *,
     language: str,
     facts: RunFacts,
-) -> list[ClassRow]:
-    """Write the class page, `gradebook.csv` and `review.csv`; return the rows.
+) -> tuple[list[ClassRow], int]:
+    """Write the class page, `gradebook.csv` and `review.csv`.
+
+    Returns the rows, and how many answers wait for a person.
 
     Reports are read one at a time, so memory does not grow with their size.
 
@@ -125,4 +127,4 @@ def write_class(
     write_file(out / "index.html", page.encode())
     write_file(out / "gradebook.csv", render_csv(gradebook_header(assignment), table).encode())
     write_file(out / "review.csv", render_csv(REVIEW_COLUMNS, waiting).encode())
-    return rows
+    return rows, len(waiting)

@@ -1,4 +1,4 @@
-"""A batch from paths to an output folder: the steps behind ``grader grade`` and ``grader report``."""
+"""A batch from paths to an output folder: what ``grader grade`` and ``grader report`` do."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -40,11 +40,19 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What a batch came to."""
+    """What a batch came to.
+
+    Attributes:
+        rows: a summary of each submission.
+        seconds: time on the clock.
+        cached: results that were taken from the gradebook.
+        waiting: answers that wait for a person.
+    """
 
     rows: list[ClassRow]
     seconds: float
     cached: int
+    waiting: int
 
 
 def grade_batch(
@@ -109,10 +117,10 @@ def grade_batch(
         gradebook.end_run(run)
         seconds = time.monotonic() - began
         facts = RunFacts(seconds=seconds, workers=workers, cached=cached, handed_in=len(jobs))
-        rows = write_class(
+        rows, waiting = write_class(
             out, gradebook, run, pages, assignment, language=settings.language, facts=facts
         )
-    return BatchResult(rows=rows, seconds=seconds, cached=cached)
+    return BatchResult(rows=rows, seconds=seconds, cached=cached, waiting=waiting)
 
 
 def draw_again(out: Path, *, language: str, assignment: str | None = None) -> BatchResult:
@@ -137,5 +145,8 @@ def draw_again(out: Path, *, language: str, assignment: str | None = None) -> Ba
         for report in gradebook.reports(run):
             pages.draw(report)
         facts = RunFacts(seconds=0.0, workers=0, cached=0, handed_in=len(gradebook.graded(run)))
-        rows = write_class(out, gradebook, run, pages, declared, language=language, facts=facts)
-    return BatchResult(rows=rows, seconds=time.monotonic() - began, cached=len(rows))
+        rows, waiting = write_class(
+            out, gradebook, run, pages, declared, language=language, facts=facts
+        )
+    seconds = time.monotonic() - began
+    return BatchResult(rows=rows, seconds=seconds, cached=len(rows), waiting=waiting)

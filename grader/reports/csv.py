@@ -52,7 +52,7 @@ def review_rows(report: Report) -> Iterator[list[str]]:
 
 
 def render_csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table as CSV (RFC 4180), with the byte order mark by which spreadsheets see UTF-8."""
+    """Return a table as CSV (RFC 4180), marked as UTF-8 for spreadsheets by a byte order mark."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(header)

@@ -1,0 +1,67 @@
+"""`grader check`: one submission, printed in the terminal."""
+
+import sys
+from pathlib import Path
+
+from grader.assignments import load_assignment
+from grader.cli.main import GRADER_FAILED, NOT_PASSED, PASSED, WRONG_USE
+from grader.cli.show import guarded, say
+from grader.intake import read_submission
+from grader.judge import Judge
+from grader.model import Outcome, Report
+from grader.reports.json import encode_result
+from grader.reports.terminal import print_report
+from grader.sandbox.session import Server
+from grader.vgpu.cards import CARDS
+
+
+def exit_code(report: Report) -> int:
+    """Return the exit code of a report: checks of 0 points have no say."""
+    counted = [c.outcome for task in report.tasks for c in task.checks if c.possible > 0]
+    if Outcome.GRADER_ERROR in counted:
+        return GRADER_FAILED
+    if all(outcome in (Outcome.PASSED, Outcome.REVIEW) for outcome in counted):
+        return PASSED
+    return NOT_PASSED
+
+
+def check_once(
+    path: Path,
+    *,
+    assignment: str,
+    language: str,
+    card: str,
+    profile: str,
+    task: str | None,
+    html: Path | None,
+    as_json: bool,
+) -> int:
+    """Check one submission and print the result; return the exit code."""
+
+    def action() -> int:
+        with Server(unsafe=True) as server:  # starts while the rest is read
+            declared = load_assignment(assignment)
+            if task is not None and task not in {t.id for t in declared.tasks}:
+                ids = ", ".join(t.id for t in declared.tasks)
+                values = {"assignment": declared.name, "task": task, "tasks": ids}
+                say("cli.unknown-task", values, language=language)
+                return WRONG_USE
+            if card and card != "real" and card not in CARDS:
+                values = {"card": card, "cards": ", ".join(CARDS)}
+                say("cli.unknown-card", values, language=language)
+                return WRONG_USE
+            submission = read_submission(path)
+            judge = Judge(declared, server, card=card, profile=profile, only=task)
+            report = judge.grade(submission)
+        if html is not None:
+            from grader.batch.pages import write_file
+            from grader.reports.html import render_report
+
+            write_file(html, render_report(report, declared, language=language).encode())
+        if as_json:
+            sys.stdout.buffer.write(encode_result(report) + b"\n")
+        else:
+            print_report(report, declared, language=language, page=html)
+        return exit_code(report)
+
+    return guarded(action, language=language)

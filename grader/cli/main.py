@@ -1,0 +1,137 @@
+"""The `grader` command. Heavy modules are imported inside the commands, so that help is instant.
+
+Results go to standard output, everything else to standard error. Exit codes: `PASSED`, `NOT_PASSED`,
+`WRONG_USE`, `GRADER_FAILED`.
+"""
+
+import locale
+import os
+import sys
+from pathlib import Path
+
+import click
+
+import grader
+
+PASSED, NOT_PASSED, WRONG_USE, GRADER_FAILED = 0, 1, 2, 3
+
+
+def default_language() -> str:
+    """Return the language of the user's locale, English where it is neither."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name)
+        if value:
+            return "ru" if value.lower().startswith("ru") else "en"
+    system = locale.getlocale()[0] or ""
+    return "ru" if system.lower().startswith(("ru", "russian")) else "en"
+
+
+def _common(command: click.Command) -> click.Command:
+    """Add the options that every grading command has."""
+    for option in (
+        click.Option(
+            ["--profile"], default="", help="Runtime profile of the virtual GPU, as 1.12."
+        ),
+        click.Option(["--card"], default="", help='Card to imitate, or "real".'),
+        click.Option(
+            ["--lang"], type=click.Choice(["en", "ru"]), help="Language (default: the locale's)."
+        ),
+        click.Option(
+            ["--assignment"],
+            default="intro-to-torch",
+            show_default=True,
+            help="Name or folder of the assignment.",
+        ),
+    ):
+        command.params.append(option)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(grader.__version__, prog_name="grader")
+def main() -> None:
+    """Grade PyTorch homework: notebooks as students hand them in."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--task", help="Judge this one task only.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write the page to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print result.json instead of the table.")
+def check(
+    path: Path,
+    task: str | None,
+    html: Path | None,
+    as_json: bool,  # noqa: FBT001  # click passes by name
+    assignment: str,
+    lang: str | None,
+    card: str,
+    profile: str,
+) -> None:
+    """Check one submission, on your own machine."""
+    from grader.cli.check import check_once
+
+    language = lang or default_language()
+    sys.exit(
+        check_once(
+            path,
+            assignment=assignment,
+            language=language,
+            card=card,
+            profile=profile,
+            task=task,
+            html=html,
+            as_json=as_json,
+        )
+    )
+
+
+@main.command()
+@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Output folder.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default="cores"
+)
+@click.option("--only", help="Grade the submission of this name again.")
+@click.option("--unsafe", is_flag=True, help="Grade even where the machine cannot isolate.")
+def grade(
+    paths: tuple[Path, ...],
+    out: Path,
+    workers: int,
+    only: str | None,
+    unsafe: bool,  # noqa: FBT001  # click passes by name
+    assignment: str,
+    lang: str | None,
+    card: str,
+    profile: str,
+) -> None:
+    """Grade submissions; each entry of a folder is one."""
+    from grader.batch.grading import Settings
+    from grader.cli.grade import grade_all
+
+    settings = Settings(
+        assignment=assignment,
+        card=card,
+        profile=profile,
+        language=lang or default_language(),
+        unsafe=unsafe,
+    )
+    sys.exit(grade_all(paths, out, settings, workers=workers, only=only))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--lang", type=click.Choice(["en", "ru"]), help="Language (default: the locale's).")
+@click.option("--assignment", help="Name or folder (default: the one that was graded).")
+def report(folder: Path, lang: str | None, assignment: str | None) -> None:
+    """Draw the pages of an output folder again; nothing is run."""
+    from grader.cli.grade import draw_all
+
+    sys.exit(draw_all(folder, language=lang or default_language(), assignment=assignment))
+
+
+for _command in (check, grade):
+    _common(_command)

@@ -1,0 +1,158 @@
+"""The report of `grader check` in a terminal: score, first thing to fix, a line a task."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from grader.messages import has_message, message
+from grader.model import Assignment, CheckResult, Outcome, Report, TaskResult
+from grader.reports.clean import clean, clean_line
+from grader.reports.json import graded_text
+
+_STYLES = {
+    Outcome.PASSED: ("✓", "green"),
+    Outcome.PARTIAL: ("◐", "yellow"),
+    Outcome.REVIEW: ("?", "cyan"),
+    Outcome.MISSING: ("·", "dim"),
+    Outcome.NOT_RUN: ("·", "dim"),
+    Outcome.GRADER_ERROR: ("!", "magenta"),
+}
+_BAD = ("✗", "red")
+
+
+def shown_points(hundredths: int, language: str) -> str:
+    """Return points as people of the language write them: 0.75 or 0,75; whole ones without."""
+    text = f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")
+    return text.replace(".", ",") if language == "ru" else text
+
+
+def first_to_fix(report: Report) -> tuple[TaskResult, CheckResult] | None:
+    """Return the failed check that is worth most, the earliest of equals; None if none failed."""
+    wrong = [
+        (task, check)
+        for task in report.tasks
+        for check in task.checks
+        if check.possible > check.points
+        and check.outcome
+        not in (Outcome.PASSED, Outcome.REVIEW, Outcome.GRADER_ERROR, Outcome.NOT_RUN)
+    ]
+    tried = [pair for pair in wrong if pair[1].outcome is not Outcome.MISSING] or wrong
+    if not tried:
+        return None
+    return max(tried, key=lambda pair: pair[1].possible - pair[1].points)
+
+
+def print_report(
+    report: Report,
+    assignment: Assignment,
+    *,
+    language: str,
+    page: Path | None = None,
+    console: Console | None = None,
+) -> None:
+    """Print a report; every text that a student wrote is cleaned."""
+    out = console or Console(file=sys.stdout, highlight=False, markup=False)
+    _print_head(out, report, assignment, language)
+    titles = {task.id: task.title[language] for task in assignment.tasks}
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
+    table.add_column("")
+    table.add_column(message("cli.task", language=language))
+    table.add_column(message("cli.result", language=language))
+    table.add_column(message("cli.points", language=language), justify="right")
+    for task in report.tasks:
+        icon, style = _STYLES.get(task.outcome, _BAD)
+        points = f"{shown_points(task.points, language)}/{shown_points(task.possible, language)}"
+        words = message(f"outcome.{task.outcome.value}", language=language)
+        table.add_row(
+            Text(icon, style=style), Text(titles[task.id]), Text(words, style=style), points
+        )
+    out.print(table)
+    for task in report.tasks:
+        _print_task(out, task, assignment, language)
+    _print_foot(out, report, language, page)
+
+
+def _print_head(out: Console, report: Report, assignment: Assignment, language: str) -> None:
+    score = message(
+        "cli.score",
+        {
+            "points": shown_points(report.points, language),
+            "possible": shown_points(report.possible, language),
+        },
+        language=language,
+    )
+    line = Text(f"{clean_line(report.submission)} · {assignment.title[language]} · ")
+    line.append(score, style="bold")
+    if report.to_review:
+        waiting = {"points": shown_points(report.to_review, language)}
+        line.append(", " + message("cli.to-review", waiting, language=language), style="cyan")
+    out.print(line)
+    found = first_to_fix(report)
+    if found is None:
+        if not report.to_review or report.points + report.to_review == report.possible:
+            out.print(Text(message("cli.all-right", language=language), style="green"))
+    else:
+        task, check = found
+        fix = Text(message("cli.fix-first", language=language) + ": ", style="bold red")
+        title = assignment.task(task.id).title[language]
+        fix.append(f"{title}. {check_text(check, language)}", style="not bold default")
+        out.print(fix)
+    for code, values in report.notes:
+        if has_message(code, language):
+            out.print(Text("• " + clean(message(code, values, language=language))))
+    out.print()
+
+
+def check_text(check: CheckResult, language: str) -> str:
+    """Return the sentence of a check, cleaned."""
+    return clean(message(check.code, check.values, language=language), most=1500)
+
+
+def _print_task(out: Console, task: TaskResult, assignment: Assignment, language: str) -> None:
+    shown = [c for c in task.checks if c.outcome not in (Outcome.PASSED, Outcome.NOT_RUN)]
+    if not shown or all(c.outcome is Outcome.MISSING for c in task.checks):
+        return
+    declared = assignment.task(task.id)
+    titles = {check.id: check.title[language] for check in declared.checks}
+    out.print()
+    head = Text(declared.title[language], style="bold")
+    graded = graded_text(task)
+    if graded:
+        words = message("cli.graded", {"graded": graded}, language=language)
+        head.append(f"  {clean_line(words)}", style="not bold dim")
+    out.print(head)
+    for check in shown:
+        icon, style = _STYLES.get(check.outcome, _BAD)
+        line = Text(f"{icon} ", style=style)
+        line.append(f"{titles[check.id]}: ", style="default")
+        line.append(check_text(check, language), style="default")
+        out.print(Padding(line, (0, 0, 0, 2)))
+        for evidence in check.evidence:
+            if evidence.get("kind") == "counterexample":
+                _print_counterexample(out, evidence, language)
+
+
+def _print_counterexample(out: Console, evidence: dict[str, str], language: str) -> None:
+    values = {key: clean(str(evidence[key]), most=600) for key in ("source", "expected", "actual")}
+    for code in ("cli.paste", "cli.expected-actual"):
+        out.print(
+            Padding(Text(message(code, values, language=language), style="dim"), (0, 0, 0, 6))
+        )
+
+
+def _print_foot(out: Console, report: Report, language: str, page: Path | None) -> None:
+    out.print()
+    if report.card:
+        card = message("cli.card", {"card": report.card}, language=language)
+        out.print(Text(clean_line(card), style="dim"))
+    if report.isolation:
+        layers = {"layers": ", ".join(report.isolation)}
+        out.print(Text(message("cli.isolation", layers, language=language), style="dim"))
+    else:
+        out.print(Text(message("cli.isolation-none", language=language), style="dim"))
+    if page is not None:
+        out.print(message("cli.page", {"path": str(page)}, language=language))
