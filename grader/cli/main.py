@@ -1,7 +1,7 @@
 """The `grader` command. Heavy modules are imported inside the commands, so that help is instant.
 
-Results go to standard output, everything else to standard error. Exit codes: `PASSED`, `NOT_PASSED`,
-`WRONG_USE`, `GRADER_FAILED`.
+Results go to standard output, everything else to standard error. Exit codes: `PASSED`,
+`NOT_PASSED`, `WRONG_USE`, `GRADER_FAILED`.
 """
 
 import locale
