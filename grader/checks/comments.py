@@ -1,0 +1,97 @@
+"""Code that a student commented out: it is for a person to read, and never worth nothing.
+
+Lines count when they parse and hold a definition, an assignment or a call; a placeholder such as
+``# neuron_and = ...`` is no answer and does not.
+"""
+
+import ast
+import textwrap
+from collections.abc import Iterator
+
+from grader.checks.view import SectionView
+
+_MOST_LINES = 400
+_MOST_TEXT = 4000
+
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def find_commented_code(view: SectionView) -> str:
+    """Return the code that is commented out in a section, empty if there is none."""
+    found = [
+        code
+        for cell in view.section.cells
+        if cell.kind == "code"
+        for code in commented_code(cell.source)
+    ]
+    return "\n\n".join(found)[:_MOST_TEXT]
+
+
+def commented_code(source: str) -> Iterator[str]:
+    """Yield each piece of code that stands in comments or in a string that nothing uses."""
+    for block in _comment_blocks(source):
+        code = _code_of(block)
+        if code:
+            yield code
+    for text in _idle_strings(source):
+        code = _code_of(text.split("\n"))
+        if code:
+            yield code
+
+
+def _comment_blocks(source: str) -> Iterator[list[str]]:
+    """Yield neighbouring lines that hold nothing but a comment, without its sign."""
+    block: list[str] = []
+    for line in source.split("\n")[:_MOST_LINES]:
+        stripped = line.strip()
+        if stripped.startswith("#") and not stripped.startswith(("# %%", "#%%")):
+            block.append(stripped[1:])
+        elif stripped or not block:
+            if block:
+                yield block
+            block = []
+    if block:
+        yield block
+
+
+def _idle_strings(source: str) -> Iterator[str]:
+    """Yield strings that stand as statements of a cell, which is a way to comment out."""
+    tree = _parsed(source)
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            value = node.value.value
+            if isinstance(value, str):
+                yield value
+
+
+def _code_of(lines: list[str]) -> str:
+    """Return the longest tail of the lines that is code, else those lines that are.
+
+    Prose often stands above the code, so a tail is tried before single lines.
+    """
+    for start in range(len(lines)):
+        text = textwrap.dedent("\n".join(lines[start:])).strip("\n")
+        if _is_code(text):
+            return text
+    kept = [line.strip() for line in lines if _is_code(line.strip())]
+    return "\n".join(kept)
+
+
+def _is_code(text: str) -> bool:
+    tree = _parsed(text)
+    return tree is not None and any(_is_attempt(node) for node in ast.walk(tree))
+
+
+def _is_attempt(node: ast.AST) -> bool:
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        value = node.value
+        empty = isinstance(value, ast.Constant) and value.value in (None, ..., "")
+        return value is not None and not empty
+    return isinstance(node, _Definition | ast.Call)
+
+
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
