@@ -1,0 +1,155 @@
+"""Tests of grader.gradebook and grader.reviews."""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from grader.gradebook import Gradebook, GradebookError, Review, is_reusable, result_key
+from grader.model import CellResult, CheckResult, Outcome, Report, TaskResult
+from grader.reviews import apply_reviews, fingerprint
+
+
+def make_report(name="ivanova", *, outcome=Outcome.REVIEW, excerpt="my answer", source="x = 1"):
+    check = CheckResult(
+        id="answer", outcome=outcome, points=0, possible=100, code="judge.missing", excerpt=excerpt
+    )
+    task = TaskResult(id="q", outcome=outcome, points=0, possible=100, checks=[check], cells=[1])
+    cell = CellResult(index=1, outcome=Outcome.PASSED, seconds=0.0, source=source)
+    return Report(
+        assignment="a",
+        submission=name,
+        card="Tesla T4",
+        profile="",
+        seconds=0.1,
+        tasks=[task],
+        cells=[cell],
+    )
+
+
+def test_a_result_reads_back_as_it_was_added(tmp_path):
+    report = make_report()
+    with Gradebook(tmp_path / "g.db") as book:
+        run = book.begin_run("a", "s")
+        book.add_result(run, report, key="k", source="p")
+        assert list(book.reports(run)) == [report]
+        assert book.find_report("k") == report
+        assert book.find_report("other") is None
+
+
+def test_an_unfinished_run_of_the_same_settings_goes_on(tmp_path):
+    with Gradebook(tmp_path / "g.db") as book:
+        first = book.begin_run("a", "s")
+        assert book.begin_run("a", "s") == first
+        assert book.begin_run("a", "other") != first
+        last = book.begin_run("a", "other")
+        book.end_run(last)
+        assert book.begin_run("a", "other") != last
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TIMEOUT, Outcome.GRADER_ERROR])
+def test_a_timeout_or_our_failure_is_never_taken_again(tmp_path, outcome):
+    report = make_report(outcome=outcome)
+    assert not is_reusable(report)
+    with Gradebook(tmp_path / "g.db") as book:
+        run = book.begin_run("a", "s")
+        book.add_result(run, report, key="k", source="p")
+        assert book.find_report("k") is None
+        assert [r.submission for r in book.reports(run)] == ["ivanova"]
+
+
+def _write_until_killed(path, ready):
+    with Gradebook(path) as book:
+        run = book.begin_run("a", "s")
+        for number in range(100_000):
+            book.add_result(run, make_report(f"s{number}"), key=f"k{number}", source="p")
+            if number == 20:
+                ready.set()
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_gradebook_that_can_be_read(tmp_path):
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    writer = context.Process(target=_write_until_killed, args=(tmp_path / "g.db", ready))
+    writer.start()
+    assert ready.wait(20)
+    time.sleep(0.05)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join()
+    with Gradebook(tmp_path / "g.db") as book:
+        reports = list(book.reports(book.latest_run()))
+        assert len(reports) > 20
+        assert all(book.find_report(key) for key in book.graded(1).values())
+
+
+def test_a_file_that_is_no_gradebook_is_refused_with_its_path(tmp_path):
+    path = tmp_path / "g.db"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(GradebookError) as caught:
+        Gradebook(path)
+    assert caught.value.values["path"] == str(path)
+
+
+def test_a_gradebook_of_a_later_version_is_refused(tmp_path):
+    path = tmp_path / "g.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(GradebookError) as caught:
+        Gradebook(path)
+    assert caught.value.code == "gradebook.too-new"
+
+
+def test_keys_tell_where_one_part_ends():
+    assert result_key(["ab", "c"]) != result_key(["a", "bc"])
+
+
+def test_frame_has_a_row_a_check(tmp_path):
+    with Gradebook(tmp_path / "g.db") as book:
+        run = book.begin_run("a", "s")
+        book.add_result(run, make_report(), key="k", source="p")
+        frame = book.frame()
+    assert list(frame["submission"]) == ["ivanova"]
+    assert list(frame["possible"]) == [1.0]
+
+
+def review_of(report, points=50):
+    task = report.tasks[0]
+    return Review(
+        submission=report.submission,
+        task="q",
+        check="answer",
+        answer=fingerprint(report, task, task.checks[0]),
+        points=points,
+        comment="well said",
+    )
+
+
+@pytest.mark.parametrize(
+    ("points", "outcome"),
+    [(0, Outcome.FAILED), (50, Outcome.PARTIAL), (100, Outcome.PASSED), (900, Outcome.PASSED)],
+)
+def test_a_person_decides_points_and_outcome_up_to_what_is_possible(points, outcome):
+    report = make_report()
+    decided = apply_reviews(report, [review_of(report, points)])
+    assert decided.points == min(points, 100)
+    assert decided.tasks[0].outcome is outcome
+    assert decided.to_review == 0
+    assert decided.tasks[0].checks[0].comment == "well said"
+
+
+def test_a_decision_lapses_when_the_answer_changes():
+    report = make_report()
+    review = review_of(report)
+    assert apply_reviews(make_report(excerpt="another"), [review]).to_review == 100
+    assert apply_reviews(make_report(source="y = 2"), [review]).to_review == 0
+
+
+def test_a_decision_without_excerpt_judges_the_code():
+    report = make_report(excerpt="")
+    review = review_of(report)
+    assert apply_reviews(make_report(excerpt="", source="y = 2"), [review]).to_review == 100
+    assert apply_reviews(make_report(excerpt=""), [review]).to_review == 0
