@@ -1,0 +1,207 @@
+"""Runs one cell and reports what was seen: outcome, output, names, device, backward runs."""
+
+import ast
+import io
+import sys
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from grader.sandbox.device import Device
+from grader.sandbox.limits import Stopwatch, TimeLimit
+from grader.sandbox.names import NameTable
+from grader.sandbox.output import BoundedWriter
+from grader.sandbox.placeholders import MissingFinder, trace_placeholder
+from grader.sandbox.protocol import CellDone, CellError, RunCell
+from grader.sandbox.recorder import BackwardRecorder
+from grader.sandbox.scripts import ScriptRunner
+from grader.sandbox.shell import FileState, QuietShell
+from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.values import error_text, type_name
+
+__builtins__ = BUILTINS
+
+Outcome = Literal["passed", "raised", "timeout", "memory"]
+
+_clock = time.perf_counter
+_settrace, _setprofile = sys.settrace, sys.setprofile
+_getrecursionlimit, _setrecursionlimit = sys.getrecursionlimit, sys.setrecursionlimit
+RECURSION_LIMIT = sys.getrecursionlimit()
+_NO_HOST_MEMORY = ("can't allocate memory", "not enough memory")
+
+
+class File:
+    """A file of the submission: its namespace and how its cells run."""
+
+    def __init__(self, shell: QuietShell) -> None:
+        self.state = FileState(shell)
+        self.names = NameTable(self.state.names)
+        self.script = ScriptRunner(shell, self.state.names)
+
+
+class CellRunner:
+    """Runs cells; one for the life of the child."""
+
+    def __init__(
+        self,
+        shell: QuietShell,
+        *,
+        output_bytes: int,
+        stopwatch: Stopwatch,
+        missing: MissingFinder,
+        device: Device,
+        recorder: BackwardRecorder,
+    ) -> None:
+        self._shell = shell
+        self._output_bytes = output_bytes
+        self._stopwatch = stopwatch
+        self._missing = missing
+        self._device = device
+        self._recorder = recorder
+        self._files: dict[str, File] = {}
+
+    def file(self, name: str) -> File:
+        """Return the file of that name, a fresh one if no cell of it has run."""
+        if name not in self._files:
+            self._files[name] = File(self._shell)
+        return self._files[name]
+
+    def run(self, cell: RunCell) -> CellDone:
+        """Run a cell."""
+        file = self.file(cell.file)
+        writer = BoundedWriter(self._output_bytes)
+        shell = self._shell
+        shell.commands = []
+        shell.cell_tree = None
+        file.state.enter()
+        file.names.before_cell()
+        self._device.begin_cell()
+        self._recorder.begin_cell()
+        start = _clock()
+        outcome, error, tree = self._run_watched(cell, file, writer)
+        seconds = _clock() - start
+        file.state.leave()
+        before = cell.line - 1 if cell.style == "script" else 0
+        stopped_at = error.line + before if error is not None and error.line else None
+        backward, backward_count = self._recorder.take()
+        return CellDone(
+            index=cell.index,
+            outcome=outcome,
+            output=writer.text(),
+            output_bytes=writer.total_bytes,
+            error=error,
+            seconds=seconds,
+            bound=file.names.after_cell(tree, stopped_at),
+            placeholders=self._missing.take_met(),
+            commands=tuple(text.encode("utf-8", "replace").decode() for text in shell.commands),
+            device=self._device.take_log(),
+            backward=backward,
+            backward_count=backward_count,
+        )
+
+    def _run_watched(
+        self, cell: RunCell, file: File, writer: BoundedWriter
+    ) -> tuple[Outcome, CellError | None, ast.AST | None]:
+        notebook = cell.style == "notebook"
+        run = self._run_notebook if notebook else self._run_script
+        result: tuple[Outcome, CellError | None, ast.AST | None]
+        saved = sys.stdout, sys.stderr, sys.stdin
+        sys.stdout = sys.stderr = writer
+        sys.stdin = io.StringIO("")
+        try:
+            with self._stopwatch.limit(cell.cpu_seconds, self._further_seconds(cell)):
+                result = run(cell, file)
+        except TimeLimit as error:
+            # It came between the student's code and the end of the watch.
+            result = (*judge_end(error, ""), self._shell.cell_tree)
+        finally:
+            self._shell.started = None
+            sys.stdout, sys.stderr, sys.stdin = saved
+            _settrace(None)
+            _setprofile(None)
+            if _getrecursionlimit() < RECURSION_LIMIT:
+                _setrecursionlimit(RECURSION_LIMIT)
+            close_figures()
+        if self._stopwatch.rang and result[0] != "timeout":
+            result = ("timeout", result[1], result[2])
+        return result
+
+    def _further_seconds(self, cell: RunCell) -> Callable[[], float]:
+        def further() -> float:
+            return cell.device_seconds - cell.cpu_seconds if self._device.in_use() else 0.0
+
+        return further
+
+    def _run_notebook(
+        self, cell: RunCell, file: File
+    ) -> tuple[Outcome, CellError | None, ast.AST | None]:
+        del file
+        shell = self._shell
+        shell.started = self._begin_notebook_cell
+        # The exception lives no longer than this call, except where IPython itself keeps it.
+        result = shell.run_cell(cell.source, store_history=True)
+        outcome, error = judge_end(
+            result.error_before_exec or result.error_in_exec, shell.compile.latest
+        )
+        return outcome, error, shell.cell_tree
+
+    def _begin_notebook_cell(self, tree: ast.AST) -> None:
+        self._missing.enter_cell(self._shell.compile.latest, tree)
+
+    def _run_script(
+        self, cell: RunCell, file: File
+    ) -> tuple[Outcome, CellError | None, ast.AST | None]:
+        script = file.script
+        try:
+            script.run(cell, self._missing.enter_cell)
+        except BaseException as raised:  # noqa: BLE001 - whatever the student's code raises
+            outcome, error = judge_end(raised, cell.file, before=cell.line - 1)
+            return outcome, error, script.tree
+        return "passed", None, script.tree
+
+
+def judge_end(
+    raised: BaseException | None, filename: str, *, before: int = 0
+) -> tuple[Outcome, CellError | None]:
+    """Return how a cell ended.
+
+    Args:
+        raised: what it raised; None if nothing. `SystemExit` ends a cell well.
+        filename: what frames of the cell carry.
+        before: lines of the file before the cell.
+    """
+    if raised is None or isinstance(raised, SystemExit):
+        return "passed", None
+    error = CellError(
+        type=type_name(raised),
+        text=error_text(raised),
+        line=_line_of(raised, filename, before),
+        placeholder=trace_placeholder(raised),
+    )
+    if isinstance(raised, TimeLimit):
+        return "timeout", error
+    if isinstance(raised, MemoryError) or (
+        type(raised) is RuntimeError and any(mark in error.text for mark in _NO_HOST_MEMORY)
+    ):
+        return "memory", error
+    return "raised", error
+
+
+def _line_of(raised: BaseException, filename: str, before: int) -> int | None:
+    """Return the last line of the cell that the traceback passes, from 1."""
+    line = None
+    trace = raised.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == filename and trace.tb_lineno > before:
+            line = trace.tb_lineno - before
+        trace = trace.tb_next
+    if line is None and isinstance(raised, SyntaxError) and type(raised.lineno) is int:
+        return max(1, raised.lineno)
+    return line
+
+
+def close_figures() -> None:
+    """Close the figures of a cell, as notebooks do once they have shown them."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    if helpers is not None and helpers.Gcf.figs:
+        helpers.Gcf.destroy_all()

@@ -1,0 +1,213 @@
+"""Runs one submission in a forked child: receives messages, runs cells, answers questions.
+
+`preload` is called once in the warm server, before any fork; `run` in each child, once it is
+locked in. Whatever stands here is in reach of the student's code: it carries observations, and the
+judge decides what they are worth.
+"""
+
+import builtins
+import getpass
+import random
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy
+import torch
+
+from grader.sandbox.asking import Asking
+from grader.sandbox.cells import CellRunner
+from grader.sandbox.device import Device, find_virtual_gpu
+from grader.sandbox.gates import GateCaller, Targets
+from grader.sandbox.gradients import read_gradients
+from grader.sandbox.limits import Stopwatch
+from grader.sandbox.networks import NetworkCounter, describe_networks
+from grader.sandbox.placeholders import MissingFinder
+from grader.sandbox.protocol import (
+    CallGate,
+    CountNetworks,
+    DescribeNetworks,
+    Failed,
+    FromChild,
+    FromJudge,
+    ListNames,
+    Names,
+    ReadGradients,
+    ReadValues,
+    Ready,
+    RunCell,
+    Start,
+    Values,
+)
+from grader.sandbox.recorder import BackwardRecorder
+from grader.sandbox.shell import QuietShell
+from grader.sandbox.siblings import SiblingFinder
+from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.values import TensorNumbers, encode_value
+from grader.sandbox.warming import warm
+
+__builtins__ = BUILTINS
+
+MOST_FAILURE_CHARACTERS = 2000
+_format_exception = traceback.format_exception
+
+
+class Messages(Protocol):
+    """The child's end of the pipe; see `grader.sandbox.wire.Channel`."""
+
+    def receive(self) -> FromJudge:
+        """Return the next message of the judge."""
+        ...
+
+    def send(self, message: FromChild) -> None:
+        """Send a message to the judge."""
+        ...
+
+
+class _Preloaded:
+    """What the warm server made for its children."""
+
+    shell: QuietShell | None = None
+    virtual_gpu: Any = None
+
+
+def preload() -> None:
+    """Load and warm everything that a child needs; call it once, with one thread.
+
+    Raises:
+        RuntimeError: a second thread runs afterwards, with which a fork is not safe.
+    """
+    torch.set_num_threads(1)
+    _Preloaded.shell = QuietShell.instance()
+    _Preloaded.virtual_gpu = find_virtual_gpu()
+    warm(_Preloaded.shell)
+    tasks = Path("/proc/self/task")
+    if tasks.exists() and len(list(tasks.iterdir())) != 1:
+        raise RuntimeError("the warm server has a second thread: forks would hang")
+
+
+def run(channel: Messages, start: Start, log_fd: int) -> None:
+    """Serve the judge until it ends the child.
+
+    Args:
+        channel: where messages come from and go to.
+        start: the first message.
+        log_fd: what descriptors 1 and 2 write to; prints of student code do not go there.
+    """
+    del log_fd
+    if _Preloaded.shell is None:
+        preload()
+    submission = Submission(start)
+    channel.send(Ready(device=submission.device.state, torch=torch.__version__))
+    while True:
+        channel.send(submission.answer(channel.receive()))
+
+
+class Submission:
+    """The living state of one submission: its files, its device, what runs around it."""
+
+    def __init__(self, start: Start) -> None:
+        shell = _Preloaded.shell
+        if shell is None:
+            raise RuntimeError("preload() comes first")
+        self.device = Device(_Preloaded.virtual_gpu, start)
+        self._numbers = TensorNumbers()
+        stopwatch = Stopwatch()
+        recorder = BackwardRecorder(self._numbers, self.device)
+        missing = MissingFinder()
+        siblings = SiblingFinder(start.files)
+        self._cells = CellRunner(
+            shell,
+            output_bytes=start.output_bytes,
+            stopwatch=stopwatch,
+            missing=missing,
+            device=self.device,
+            recorder=recorder,
+        )
+        asking = Asking(stopwatch, self.device)
+        targets = Targets(self._names_of)
+        self._gates = GateCaller(targets, asking)
+        self._counter = NetworkCounter(targets, asking)
+        self._answers: dict[type, Callable[[Any], FromChild]] = {
+            RunCell: self._cells.run,
+            ListNames: self._list_names,
+            CallGate: self._gates.answer,
+            DescribeNetworks: self._describe_networks,
+            CountNetworks: self._count_networks,
+            ReadGradients: self._read_gradients,
+            ReadValues: self._read_values,
+        }
+        shell.nvidia_smi = self.device.nvidia_smi
+        shell.write_file = siblings.add
+        stopwatch.install()
+        recorder.install()
+        siblings.install()
+        _hide_ourselves(missing)
+        _answer_input()
+        _seed(start.seed)
+
+    def answer(self, message: FromJudge) -> FromChild:
+        """Return the reply to a message; our own failures are replies too."""
+        try:
+            handler = self._answers.get(type(message))
+            if handler is None:
+                return Failed(text=f"no answer to {type(message).__name__}")
+            return handler(message)
+        except BaseException as error:  # noqa: BLE001 - a late interrupt or exit of the student's
+            text = "".join(_format_exception(error))[-MOST_FAILURE_CHARACTERS:]
+            return Failed(text=text.encode("utf-8", "replace").decode())
+
+    def _names_of(self, file: str) -> dict[str, Any]:
+        return self._cells.file(file).state.names
+
+    def _list_names(self, question: ListNames) -> Names:
+        return Names(names=self._cells.file(question.file).names.living(question.names))
+
+    def _describe_networks(self, question: DescribeNetworks) -> FromChild:
+        return describe_networks(question.names, self._names_of(question.file), self._numbers)
+
+    def _count_networks(self, question: CountNetworks) -> FromChild:
+        return self._counter.answer(question, self._names_of(question.target.file))
+
+    def _read_gradients(self, question: ReadGradients) -> FromChild:
+        return read_gradients(self._names_of(question.file), self._numbers, self.device)
+
+    def _read_values(self, question: ReadValues) -> Values:
+        names = self._names_of(question.file)
+        return Values(
+            values=tuple(
+                encode_value(name, names[name]) for name in question.names if name in names
+            )
+        )
+
+
+def _hide_ourselves(missing: MissingFinder) -> None:
+    """Give student code that imports the grader, or hypothesis, a placeholder.
+
+    The modules of the virtual GPU stay: operators import them while the student's code runs.
+    """
+    for name in list(sys.modules):
+        if name == "grader" or (name.startswith("grader.") and not name.startswith("grader.vgpu")):
+            del sys.modules[name]
+    missing.install(hidden=("grader", "hypothesis"))
+
+
+def _answer_input() -> None:
+    """Answer every `input()` with an empty line."""
+
+    def empty_line(prompt: object = "") -> str:
+        sys.stdout.write(f"{prompt}\n")
+        return ""
+
+    builtins.input = empty_line  # type: ignore[assignment]
+    getpass.getpass = lambda prompt="", stream=None: empty_line(prompt)
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")

@@ -1,0 +1,161 @@
+"""The virtual GPU as the child uses it: one at its start, a log a cell, scratch for questions."""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from grader.sandbox.protocol import DeviceLog, DeviceRefusal, DtypeUse, Start
+from grader.sandbox.untouched import BUILTINS
+
+__builtins__ = BUILTINS
+
+MOST_DTYPES = 32
+MOST_REFUSALS = 16
+
+
+def find_virtual_gpu() -> Any:
+    """Return the package of the virtual GPU, None where this build has none."""
+    if importlib.util.find_spec("grader.vgpu") is None:
+        return None
+    try:
+        package = importlib.import_module("grader.vgpu")
+    except ImportError:
+        return None
+    return package if hasattr(package, "reset") else None
+
+
+class Device:
+    """The virtual GPU of one child, or none.
+
+    Attributes:
+        state: ``virtual``, ``none`` or ``unavailable: REASON-CODE``.
+    """
+
+    def __init__(self, package: Any, start: Start) -> None:
+        self._package: Any = None
+        self._earlier: DeviceLog | None = None
+        self.state = "none"
+        if package is None or not start.card:
+            return
+        try:
+            package.reset(start.card, profile=start.profile or None, seed=start.seed)
+        except Exception as error:  # noqa: BLE001 - without it the memory tasks go to a person
+            self.state = f"unavailable: {getattr(error, 'reason', type(error).__name__)}"
+            return
+        self._package = package
+        self.state = "virtual"
+
+    @property
+    def nvidia_smi(self) -> Callable[[], str] | None:
+        """The text of ``nvidia-smi``, None without a virtual GPU."""
+        return None if self._package is None else self._package.nvidia_smi
+
+    def begin_cell(self) -> None:
+        """Start a new log."""
+        self._earlier = None
+        if self._package is not None:
+            self._package.take_log()
+
+    def in_use(self) -> bool:
+        """Return whether the running cell has worked on the device; the log goes on."""
+        if self._package is None:
+            return False
+        self._earlier = join_logs(self._earlier, read_log(self._package.take_log()))
+        return self._earlier is not None and _is_use(self._earlier)
+
+    def take_log(self) -> DeviceLog | None:
+        """Return what the cell did on the device, None if nothing."""
+        if self._package is None:
+            return None
+        log = join_logs(self._earlier, read_log(self._package.take_log()))
+        self._earlier = None
+        return log if _is_use(log) else None
+
+    @contextmanager
+    def scratch(self) -> Iterator[None]:
+        """Account the memory of the body apart: a question leaves no trace."""
+        if self._package is None:
+            yield
+            return
+        with self._package.scratch():
+            yield
+
+
+def read_log(log: Any) -> DeviceLog:
+    """Return a log of the device as a message, bounded."""
+    return DeviceLog(
+        allocated_before=log.allocated_before,
+        reserved_before=log.reserved_before,
+        allocated_after=log.allocated_after,
+        reserved_after=log.reserved_after,
+        peak_allocated=log.peak_allocated,
+        peak_reserved=log.peak_reserved,
+        fits_before=log.fits_before,
+        by_dtype={
+            name: DtypeUse(
+                largest_bytes=use.largest_bytes,
+                allocations=use.allocations,
+                largest_refused_bytes=use.largest_refused_bytes,
+                refusals=use.refusals,
+                largest_beside_bytes=use.largest_beside_bytes,
+            )
+            for name, use in list(log.by_dtype.items())[:MOST_DTYPES]
+        },
+        refusals=tuple(
+            DeviceRefusal(
+                requested_bytes=refusal.requested_bytes,
+                dtype=refusal.dtype,
+                allocated_bytes=refusal.allocated_bytes,
+                reserved_bytes=refusal.reserved_bytes,
+                held_dtype_bytes=refusal.held_dtype_bytes,
+            )
+            for refusal in log.refusals[:MOST_REFUSALS]
+        ),
+        refusal_count=log.refusal_count,
+        linear_calls=log.linear_calls,
+        linear_refused=log.linear_refused,
+    )
+
+
+def join_logs(earlier: DeviceLog | None, later: DeviceLog) -> DeviceLog:
+    """Return the log of a cell whose log was looked at while it ran."""
+    if earlier is None:
+        return later
+    by_dtype = dict(earlier.by_dtype)
+    for name, use in later.by_dtype.items():
+        by_dtype[name] = _join_uses(by_dtype.get(name, DtypeUse()), use)
+    return DeviceLog(
+        allocated_before=earlier.allocated_before,
+        reserved_before=earlier.reserved_before,
+        allocated_after=later.allocated_after,
+        reserved_after=later.reserved_after,
+        peak_allocated=max(earlier.peak_allocated, later.peak_allocated),
+        peak_reserved=max(earlier.peak_reserved, later.peak_reserved),
+        fits_before=earlier.fits_before,
+        by_dtype=by_dtype,
+        refusals=(earlier.refusals + later.refusals)[:MOST_REFUSALS],
+        refusal_count=earlier.refusal_count + later.refusal_count,
+        linear_calls=earlier.linear_calls + later.linear_calls,
+        linear_refused=earlier.linear_refused + later.linear_refused,
+    )
+
+
+def _join_uses(first: DtypeUse, second: DtypeUse) -> DtypeUse:
+    larger = first if first.largest_bytes >= second.largest_bytes else second
+    return DtypeUse(
+        largest_bytes=larger.largest_bytes,
+        allocations=first.allocations + second.allocations,
+        largest_refused_bytes=max(first.largest_refused_bytes, second.largest_refused_bytes),
+        refusals=first.refusals + second.refusals,
+        largest_beside_bytes=larger.largest_beside_bytes,
+    )
+
+
+def _is_use(log: DeviceLog) -> bool:
+    """Return whether anything happened: a cell that only looks at the device does nothing."""
+    changed = (log.allocated_before, log.reserved_before) != (
+        log.allocated_after,
+        log.reserved_after,
+    )
+    return bool(log.by_dtype or log.refusal_count or log.linear_calls or changed)

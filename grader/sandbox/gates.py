@@ -1,0 +1,135 @@
+"""Calls an object of the student's on inputs and reports what it returned."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from grader.sandbox.asking import Asking
+from grader.sandbox.names import kind_of
+from grader.sandbox.owned import Owned
+from grader.sandbox.protocol import Called, CallGate, Target
+from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.values import (
+    DTYPES,
+    Base,
+    device_of,
+    dtype_of,
+    type_name,
+)
+
+__builtins__ = BUILTINS
+
+_tensor = torch.tensor
+_unbind = Base.unbind
+_device = torch.device
+_dtype_name = torch.dtype.__repr__
+
+
+class NoTarget(Exception):
+    """The name of a target does not live."""
+
+
+class Targets:
+    """Finds targets, and keeps what was built for them."""
+
+    def __init__(self, namespace: Callable[[str], dict[str, Any]]) -> None:
+        self._namespace = namespace
+        self._built: dict[tuple[str, str], tuple[Any, Any]] = {}
+
+    def find(self, target: Target) -> Any:
+        """Return the object of a target, built if it asks for that.
+
+        Raises:
+            NoTarget: the name does not live.
+            BaseException: what building it raised.
+        """
+        names = self._namespace(target.file)
+        if target.name not in names:
+            raise NoTarget(target.name)
+        value = names[target.name]
+        if not target.build:
+            return value
+        key = (target.file, target.name)
+        known = self._built.get(key)
+        if known is None or known[0] is not value:
+            known = (value, value())
+            self._built[key] = known
+        return known[1]
+
+
+class GateCaller:
+    """Answers `CallGate`."""
+
+    def __init__(self, targets: Targets, asking: Asking) -> None:
+        self._targets = targets
+        self._asking = asking
+
+    def answer(self, question: CallGate) -> Called:
+        """Return what the object gave for each row."""
+        with self._asking.apart():
+            built: list[Any] = []
+            failed = self._asking.calls([lambda: built.append(self._find(question.target))])[0]
+            if not built:
+                return Called(outputs=(), built=failed.text or "raised")
+            return self._call(built[0], question)
+
+    def _find(self, target: Target) -> Any:
+        return self._targets.find(target)
+
+    def _call(self, gate: Any, question: CallGate) -> Called:
+        owned = Owned(gate)
+        dtype, device = _input_kind(owned, question)
+        inputs = _Inputs(question, dtype, device)
+        negated = 0
+        with owned.restored():
+            if question.negate:
+                negated = owned.negate()
+            outputs = self._asking.calls(inputs.calls(gate))
+        return Called(
+            outputs=outputs,
+            type_name=type_name(gate),
+            kind=kind_of(gate),
+            dtype=_dtype_name(dtype).removeprefix("torch."),
+            device=str(device),
+            negated=negated,
+        )
+
+
+def _input_kind(owned: Owned, question: CallGate) -> tuple[torch.dtype, torch.device]:
+    """Return dtype and device of the inputs: as asked, else as the object's parameters."""
+    like = owned.first_parameter if owned.first_parameter is not None else owned.first_floating
+    dtype = torch.float32 if like is None else dtype_of(like)
+    device = _device("cpu") if like is None else device_of(like)
+    if question.dtype:
+        dtype = DTYPES[question.dtype]
+    if question.device:
+        device = _device(question.device)
+    return dtype, device
+
+
+class _Inputs:
+    """Makes the inputs of one question; a call never sees the tensor of another one."""
+
+    def __init__(self, question: CallGate, dtype: torch.dtype, device: torch.device) -> None:
+        self._question = question
+        self._dtype = dtype
+        self._device = device
+        self._whole = not (dtype.is_floating_point or dtype.is_complex)
+
+    def calls(self, gate: Any) -> list[Callable[[], Any]]:
+        """Return the calls to make."""
+        rows = self._question.rows
+        if self._question.form == "batch":
+            return [lambda: gate(self._tensor([list(row) for row in rows]))]
+        return [lambda row=row: gate(*self._arguments(row)) for row in rows]  # type: ignore[misc]
+
+    def _arguments(self, row: tuple[float, ...]) -> tuple[Any, ...]:
+        if self._question.form == "vector":
+            return (self._tensor(list(row)),)
+        if self._question.form == "scalars":
+            return tuple(self._tensor(number) for number in row)
+        return tuple(int(number) if self._whole else number for number in row)
+
+    def _tensor(self, values: Any) -> Any:
+        return _tensor(values, dtype=self._dtype, device=self._device)

@@ -1,0 +1,282 @@
+"""Which names a cell bound, and what they are.
+
+A cell binds a name by storing to it, by storing to an attribute or item of what it names, or by
+calling something that changes it in place (``neuron.load_state_dict(...)``,
+``nn.init.constant_(neuron.weight, 1)``). What the source does not show (``exec``, ``global`` in a
+function) is found by comparing the namespace before and after.
+"""
+
+import ast
+import re
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+import torch
+
+from grader.sandbox.placeholders import Placeholder
+from grader.sandbox.protocol import BoundName
+from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.values import bounded, is_tensor, type_name
+
+__builtins__ = BUILTINS
+
+Module = torch.nn.Module
+MOST_NAMES = 512
+MOST_SHOWN = 200
+
+_LEFT_OUT = re.compile(r"_+|_\d+|_i{1,3}|_i\d+|_[iod]h|_exit_code|__\w+__")
+_SHELL_NAMES = frozenset({"In", "Out", "exit", "quit", "get_ipython"})
+_CHANGING_METHODS = frozenset({"load_state_dict", "apply", "register_buffer", "register_parameter",
+                               "add_module", "append", "extend", "insert", "update"})  # fmt: skip
+_CHANGING_FUNCTIONS = frozenset({"setattr", "delattr"})
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+_COLLECTIONS = (list, tuple, set, frozenset, dict)
+
+
+class _Bindings(ast.NodeVisitor):
+    """Collects what the top level of a cell binds, in the order of the source."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, int, bool]] = []
+        self._aliases: dict[str, str] = {}
+
+    def _bind(self, name: str, node: ast.AST, *, changed: bool = False) -> None:
+        self.found.append((name, getattr(node, "lineno", 1), changed))
+
+    def _change(self, node: ast.AST, at: ast.AST) -> None:
+        root = _root(node)
+        if root is not None:
+            self._bind(root, at, changed=True)
+            if root in self._aliases:
+                self._bind(self._aliases[root], at, changed=True)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Store):
+            self._bind(node.id, node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if isinstance(node.ctx, ast.Store | ast.Del):
+            self._change(node, node)
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if isinstance(node.ctx, ast.Store | ast.Del):
+            self._change(node, node)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        function = node.func
+        if isinstance(function, ast.Attribute):
+            if function.attr.endswith("_") or function.attr in _CHANGING_METHODS:
+                self._change(function.value, node)
+            if function.attr.endswith("_") and not function.attr.endswith("__"):
+                self._change_arguments(node)
+        elif isinstance(function, ast.Name) and (
+            function.id in _CHANGING_FUNCTIONS or function.id.endswith("_")
+        ):
+            self._change_arguments(node)
+        self.generic_visit(node)
+        self._visit_cell_magic(node)
+
+    def _change_arguments(self, node: ast.Call) -> None:
+        for argument in node.args:
+            self._change(argument, node)
+
+    def _visit_cell_magic(self, node: ast.Call) -> None:
+        """Look into ``%%time`` and the like, whose body reaches Python as a string."""
+        function = node.func
+        if not (isinstance(function, ast.Attribute) and function.attr == "run_cell_magic"):
+            return
+        body = node.args[-1] if node.args else None
+        if isinstance(body, ast.Constant) and isinstance(body.value, str):
+            try:
+                self.visit(ast.parse(body.value))
+            except (SyntaxError, ValueError):
+                return
+
+    def visit_For(self, node: ast.For) -> None:
+        self._remember_alias(node.target, node.iter)
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        for target in node.targets:
+            if not isinstance(node.value, ast.Name):
+                self._remember_alias(target, node.value)
+            self.visit(target)
+
+    def _remember_alias(self, target: ast.AST, value: ast.AST) -> None:
+        root = _root(value)
+        for name in ast.walk(target):
+            if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                self._aliases.pop(name.id, None)
+                if root is not None and root != name.id and not isinstance(value, ast.Name):
+                    self._aliases[name.id] = root
+
+    def _visit_definition(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    ) -> None:
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        self._bind(node.name, node)
+
+    visit_FunctionDef = _visit_definition
+    visit_AsyncFunctionDef = _visit_definition
+    visit_ClassDef = _visit_definition
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """Leave the body out: it does not run here."""
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        """Leave the target out: it lives in the comprehension only."""
+        self.visit(node.iter)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self._bind(alias.asname or alias.name.partition(".")[0], node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        for alias in node.names:
+            self._bind(alias.asname or alias.name, node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        for statement in node.body:
+            self.visit(statement)
+
+
+def _root(node: ast.AST) -> str | None:
+    """Return the name at the root of a chain of attributes, items and method calls."""
+    while True:
+        if isinstance(node, ast.Name):
+            return node.id
+        if isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+            node = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            node = node.func
+        else:
+            return None
+
+
+class NameTable:
+    """Names that the cells of one file have bound, in the order of their last binding."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._last: dict[str, None] = {}
+        self._before: dict[str, int] = {}
+
+    def before_cell(self) -> None:
+        """Remember what is there; identities only, since a reference would keep tensors alive."""
+        self._before = {name: id(value) for name, value in self._namespace.items()}
+
+    def after_cell(self, tree: ast.AST | None, stopped_at: int | None) -> tuple[BoundName, ...]:
+        """Return what the cell bound, in order.
+
+        Args:
+            tree: the cell as it was parsed; None where it could not be.
+            stopped_at: the line at which it raised; what is only bound below does not count.
+        """
+        order: dict[str, None] = {}
+        for name, line, changed in _find_bindings(tree):
+            if stopped_at is not None and line >= stopped_at and not self._is_new(name):
+                continue
+            if changed and isinstance(self._namespace.get(name), types.ModuleType):
+                continue
+            order.pop(name, None)
+            order[name] = None
+        for name in list(self._namespace):
+            if type(name) is str and name not in order and self._is_new(name):
+                order[name] = None
+        bound = [name for name in order if self._is_listed(name)][-MOST_NAMES:]
+        for name in bound:
+            self._last.pop(name, None)
+            self._last[name] = None
+        self._before = {}
+        return tuple(describe_name(name, self._namespace[name]) for name in bound)
+
+    def _is_new(self, name: str) -> bool:
+        if name not in self._namespace:
+            return False
+        return self._before.get(name) != id(self._namespace[name])
+
+    def _is_listed(self, name: str) -> bool:
+        if name not in self._namespace or _LEFT_OUT.fullmatch(name):
+            return False
+        return name not in _SHELL_NAMES
+
+    def living(self, names: tuple[str, ...]) -> tuple[BoundName, ...]:
+        """Return those of `names` that live (all that cells bound, if empty), last bound last."""
+        wanted = set(names)
+        known = [name for name in self._last if not wanted or name in wanted]
+        others = [name for name in names if name not in self._last]
+        return tuple(
+            describe_name(name, self._namespace[name])
+            for name in [*others, *known]
+            if self._is_listed(name)
+        )[-MOST_NAMES:]
+
+
+def _find_bindings(tree: ast.AST | None) -> Iterator[tuple[str, int, bool]]:
+    if tree is None:
+        return
+    bindings = _Bindings()
+    try:
+        bindings.visit(tree)
+    except RecursionError:
+        return
+    yield from bindings.found
+
+
+def describe_name(name: str, value: object) -> BoundName:
+    """Return what `name` is bound to, judged by exact types and never by the student's code."""
+    kind = kind_of(value)
+    named = value if issubclass(type(value), type) else None
+    return BoundName(
+        name=bounded(name, 100),
+        kind=kind,
+        type_name=_class_name(named) if named is not None else type_name(value),
+        shown=_shown(value) if kind in ("number", "text") else "",
+    )
+
+
+def kind_of(value: Any) -> Any:
+    """Return the kind of a value as `BoundName.kind` names it."""
+    kind = type(value)
+    if is_tensor(value):
+        return "tensor"
+    if issubclass(kind, type):
+        return "network-class" if Module in _mro(value) else "class"
+    if issubclass(kind, Module):
+        return "network"
+    if kind is Placeholder:
+        return "other"
+    if kind in (int, float, bool, complex) or issubclass(kind, numpy.number | numpy.bool_):
+        return "number"
+    if kind is str:
+        return "text"
+    if issubclass(kind, types.ModuleType):
+        return "module"
+    if issubclass(kind, _FUNCTIONS):
+        return "function"
+    if issubclass(kind, _COLLECTIONS):
+        return "collection"
+    return "instance" if any("__call__" in vars(part) for part in _mro(kind)) else "other"
+
+
+def _mro(kind: type) -> tuple[type, ...]:
+    return type.__dict__["__mro__"].__get__(kind)  # type: ignore[no-any-return]
+
+
+def _class_name(kind: Any) -> str:
+    return bounded(type.__dict__["__name__"].__get__(kind), 100)
+
+
+def _shown(value: object) -> str:
+    if type(value) is str:
+        return bounded(value, MOST_SHOWN)
+    try:
+        return bounded(repr(value), MOST_SHOWN)
+    except ValueError:
+        return ""

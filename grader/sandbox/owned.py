@@ -1,0 +1,244 @@
+"""Finds the tensors that an object owns or closes over, changes them, and puts them back.
+
+Owned are parameters, buffers and attributes, whatever holds them (modules, objects, lists, dicts),
+closures, defaults, class attributes, and globals that the object's code mentions. Libraries are
+not entered. Depth and counts are bounded: a search that ends early finds less, never runs on.
+"""
+
+import functools
+import types
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy
+import torch
+
+from grader.sandbox.placeholders import is_library
+from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.values import Base, data_of, dtype_of, is_tensor, no_modes
+
+__builtins__ = BUILTINS
+
+MOST_OBJECTS = 5000
+MOST_TENSORS = 256
+MOST_ELEMENTS = 4_000_000
+MOST_ITEMS = 1000
+MOST_DEPTH = 16
+
+Module = torch.nn.Module
+
+_clone = Base.clone
+_copy = Base.copy_
+_neg = Base.neg_
+_numel = Base.numel
+_storage = Base.untyped_storage
+_address = torch.UntypedStorage.data_ptr
+_negative = numpy.negative
+_array_copy = numpy.ndarray.copy
+_instance_dict = object.__getattribute__
+_is_floating = torch.dtype.is_floating_point.__get__  # type: ignore[attr-defined]
+_PLAIN = (int, float, complex, bool, str, bytes, bytearray, type(None), types.ModuleType,
+          types.BuiltinFunctionType, range, slice)  # fmt: skip
+_SEQUENCES = (list, tuple, set, frozenset, deque)
+_MAPPINGS = (dict, OrderedDict, defaultdict, types.MappingProxyType)
+
+
+class Owned:
+    """The tensors and arrays that an object owns, each storage once."""
+
+    def __init__(self, owner: object) -> None:
+        self._by_storage: dict[Any, Any] = {}
+        self.arrays: list[Any] = []
+        self.first_parameter: Any = None
+        self.first_floating: Any = None
+        self._seen: dict[int, object] = {}
+        self._queue: deque[tuple[object, int]] = deque([(owner, 0)])
+        with no_modes():
+            while self._queue and len(self._seen) < MOST_OBJECTS:
+                value, depth = self._queue.popleft()
+                if id(value) not in self._seen and depth <= MOST_DEPTH:
+                    self._seen[id(value)] = value
+                    self._enter(value, depth + 1)
+        self._seen.clear()
+
+    @property
+    def tensors(self) -> list[Any]:
+        """The tensors, those of a shared storage by the largest."""
+        return list(self._by_storage.values())[:MOST_TENSORS]
+
+    def _enter(self, value: Any, depth: int) -> None:
+        kind = type(value)
+        if is_tensor(value):
+            self._add_tensor(value)
+        elif issubclass(kind, _PLAIN):
+            return
+        elif kind is numpy.ndarray:
+            if value.dtype.kind in "fic" and value.flags.writeable:
+                self.arrays.append(value)
+        else:
+            for part in self._parts(value, kind):
+                self._queue.append((part, depth))
+
+    def _parts(self, value: Any, kind: type) -> Iterator[object]:
+        if issubclass(kind, _SEQUENCES):
+            yield from _first(value)
+        elif issubclass(kind, _MAPPINGS):
+            yield from _first(value.values())
+        elif issubclass(kind, types.FunctionType):
+            yield from _function_parts(value)
+        elif issubclass(kind, types.MethodType):
+            yield from (value.__self__, value.__func__)
+        elif issubclass(kind, functools.partial):
+            yield from (value.func, value.args, value.keywords)
+        elif issubclass(kind, staticmethod | classmethod):
+            yield value.__func__
+        elif issubclass(kind, property):
+            yield from (value.fget, value.fset)
+        elif issubclass(kind, type):
+            yield from _class_parts(value)
+        else:
+            yield from _object_parts(value, kind)
+
+    def _add_tensor(self, tensor: Any) -> None:
+        if _is_floating(dtype_of(tensor)):
+            if self.first_floating is None:
+                self.first_floating = tensor
+            if self.first_parameter is None and issubclass(type(tensor), torch.nn.Parameter):
+                self.first_parameter = tensor
+        try:
+            key: Any = _address(_storage(tensor)) or id(tensor)
+        except (RuntimeError, NotImplementedError):
+            key = id(tensor)
+        known = self._by_storage.get(key)
+        if known is None or _numel(tensor) > _numel(known):
+            self._by_storage[key] = tensor
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Put every tensor and array back as it was, whatever the body does."""
+        kept: list[tuple[Any, Any]] = []
+        budget = MOST_ELEMENTS
+        with no_modes(), torch.no_grad():
+            for tensor in self.tensors:
+                budget -= _numel(tensor)
+                if budget < 0:
+                    break
+                data = data_of(tensor)
+                try:
+                    kept.append((tensor, _clone(data)))
+                except RuntimeError:
+                    continue
+        arrays = [
+            (array, _array_copy(array)) for array in self.arrays if array.size <= MOST_ELEMENTS
+        ]
+        try:
+            yield
+        finally:
+            with no_modes(), torch.no_grad():
+                for tensor, saved in kept:
+                    _put_back(tensor, saved)
+            for array, saved in arrays:
+                array[...] = saved
+
+    def negate(self) -> int:
+        """Negate every tensor and array in place, and return how many; bools stay.
+
+        Call it inside `restored`, which has bounded what it can put back.
+        """
+        count = 0
+        budget = MOST_ELEMENTS
+        with no_modes(), torch.no_grad():
+            for tensor in self.tensors:
+                budget -= _numel(tensor)
+                if budget < 0:
+                    break
+                if dtype_of(tensor) is torch.bool:
+                    continue
+                try:
+                    _neg(data_of(tensor))
+                except RuntimeError:
+                    continue
+                count += 1
+        for array in self.arrays:
+            if array.size <= MOST_ELEMENTS:
+                _negative(array, out=array)
+                count += 1
+        return count
+
+
+def _put_back(tensor: Any, saved: Any) -> None:
+    try:
+        _copy(data_of(tensor), saved)
+    except RuntimeError:
+        # The body resized it; its old elements have no place any more.
+        return
+
+
+def _first(items: Any) -> Iterator[object]:
+    try:
+        for number, item in enumerate(items):
+            if number >= MOST_ITEMS:
+                return
+            yield item
+    except Exception:  # noqa: BLE001 - a container of the student's that cannot be walked
+        return
+
+
+def _function_parts(function: Any) -> Iterator[object]:
+    code = function.__code__
+    if is_library(code.co_filename):
+        return
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            continue
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+    names = function.__globals__
+    for name in _mentioned(code, 0):
+        if name in names:
+            yield names[name]
+    yield from vars(function).values()
+
+
+def _mentioned(code: types.CodeType, depth: int) -> Iterator[str]:
+    yield from code.co_names
+    if depth < MOST_DEPTH:
+        for constant in code.co_consts:
+            if type(constant) is types.CodeType:
+                yield from _mentioned(constant, depth + 1)
+
+
+def _class_parts(owner: Any) -> Iterator[object]:
+    for kind in type.__dict__["__mro__"].__get__(owner):
+        if not _is_library_class(kind):
+            yield from type.__dict__["__dict__"].__get__(kind).values()
+
+
+def _is_library_class(kind: type) -> bool:
+    """Return whether a class comes from C or from an installed package, by its methods' code."""
+    if not kind.__flags__ & 1 << 9:  # Py_TPFLAGS_HEAPTYPE: made by a class statement
+        return True
+    functions = [
+        value for value in type.__dict__["__dict__"].__get__(kind).values()
+        if type(value) is types.FunctionType
+    ]  # fmt: skip
+    return bool(functions) and all(is_library(each.__code__.co_filename) for each in functions)
+
+
+def _object_parts(value: Any, kind: type) -> Iterator[object]:
+    try:
+        yield from _first(_instance_dict(value, "__dict__").values())
+    except AttributeError:
+        pass
+    for base in type.__dict__["__mro__"].__get__(kind):
+        for member in type.__dict__["__dict__"].__get__(base).values():
+            if type(member) is types.MemberDescriptorType and not _is_library_class(base):
+                try:
+                    yield member.__get__(value, kind)
+                except AttributeError:
+                    continue
+    yield kind

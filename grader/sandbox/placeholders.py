@@ -1,0 +1,185 @@
+"""Stands in for modules that are not installed here, so that an import costs nobody a cell.
+
+A missing module is our gap, not the student's. Importing it, or names from it, works; using it
+(a call, arithmetic, a subclass) raises an error that says what is missing. Where the student is
+prepared for the missing module (``try: import google.colab``), the import fails as usual.
+"""
+
+import ast
+import importlib.abc
+import importlib.machinery
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+from grader.sandbox.untouched import BUILTINS
+
+__builtins__ = BUILTINS
+
+_LIBRARY_PATHS = tuple(
+    {sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+) + tuple(f"<frozen {name}" for name in ("importlib", "zipimport", "runpy"))
+_IMPORT_FILES = ("<frozen importlib", "importlib/__init__.py", "importlib\\__init__.py")
+_CATCHING = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+
+
+def is_library(filename: str) -> bool:
+    """Return whether code of that file name is the interpreter's or an installed package's."""
+    return filename.startswith(_LIBRARY_PATHS)
+
+
+class MissingModule(ModuleNotFoundError):
+    """A module that is not installed here was used."""
+
+
+class Placeholder:
+    """A name of a missing module: may be passed around and looked at, not used."""
+
+    def __init__(self, module: str, path: str) -> None:
+        self._module = module
+        self._path = path
+
+    def __getattr__(self, name: str) -> "Placeholder":
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return Placeholder(self._module, f"{self._path}.{name}")
+
+    def __repr__(self) -> str:
+        return f"<{self._path}: not installed here>"
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> NoReturn:
+        raise _missing(self._module, self._path)
+
+    def _used(self, *args: object, **keywords: object) -> NoReturn:
+        raise _missing(self._module, self._path)
+
+    for _name in ["call", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "pow", "rpow", "matmul", "rmatmul", "and", "rand", "or", "ror", "xor", "rxor", "neg", "pos", "abs", "invert", "lt", "le", "gt", "ge", "getitem", "setitem", "delitem", "len", "iter", "next", "contains", "enter", "exit", "aenter", "aexit", "await", "bool", "int", "float", "index"]:
+        locals()[f"__{_name}__"] = _used
+    del _name
+
+
+def _missing(module: str, path: str) -> MissingModule:
+    return MissingModule(f"{path} cannot be used: {module} is not installed here", name=module)
+
+
+class PlaceholderModule(ModuleType):
+    """A module that is not installed here."""
+
+    def __getattr__(self, name: str) -> Placeholder:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return Placeholder(self.__name__.partition(".")[0], f"{self.__name__}.{name}")
+
+    def __call__(self, *args: object, **keywords: object) -> NoReturn:
+        """Raise: modules are no functions, and this one is not even here."""
+        raise _missing(self.__name__.partition(".")[0], self.__name__)
+
+
+class MissingFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """The last finder: makes placeholders for what student code imports and nobody found."""
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+        self._met: list[str] = []
+        self._guarded: tuple[str, tuple[range, ...]] = ("", ())
+
+    def install(self, hidden: Iterable[str] = ()) -> None:
+        """Stand last, and hide `hidden` top-level modules behind placeholders."""
+        sys.meta_path.append(self)
+        for name in hidden:
+            self.missing.add(name)
+            sys.modules[name] = _placeholder_module(name)
+
+    def enter_cell(self, filename: str, tree: ast.AST) -> None:
+        """Say which cell runs: its guarded imports fail as usual, the others are noted."""
+        self._guarded = (filename, tuple(_guarded_lines(tree)))
+        for name in _imported_names(tree):
+            if name in self.missing:
+                self._met.append(name)
+
+    def take_met(self) -> tuple[str, ...]:
+        """Return the missing modules that were imported since the last call, each once."""
+        met = tuple(dict.fromkeys(self._met))[:32]
+        self._met.clear()
+        self._guarded = ("", ())
+        return met
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return a spec of a placeholder if student code imports a missing top-level module."""
+        del path, target
+        top, _, below = fullname.partition(".")
+        if below:
+            if top not in self.missing:
+                return None
+        elif not self._asked_by_student():
+            return None
+        self.missing.add(top)
+        self._met.append(top)
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """Return a placeholder module."""
+        return _placeholder_module(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: there is nothing to run."""
+
+    def _asked_by_student(self) -> bool:
+        frame = sys._getframe(2)
+        while frame.f_back is not None:
+            filename = frame.f_code.co_filename
+            if not any(mark in filename for mark in _IMPORT_FILES) and filename != __file__:
+                break
+            frame = frame.f_back
+        filename, line = frame.f_code.co_filename, frame.f_lineno
+        if is_library(filename):
+            return False
+        cell, guarded = self._guarded
+        return not (filename == cell and any(line in lines for lines in guarded))
+
+
+def trace_placeholder(error: BaseException | None) -> str:
+    """Return the missing module that an exception traces to, empty if to none."""
+    for _ in range(16):
+        if error is None:
+            break
+        if type(error) is MissingModule:
+            return error.name or ""
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _placeholder_module(name: str) -> ModuleType:
+    module: Any = PlaceholderModule(name)
+    module.__path__ = []
+    return module  # type: ignore[no-any-return]
+
+
+def _guarded_lines(tree: ast.AST) -> list[range]:
+    return [
+        range(node.body[0].lineno, (node.body[-1].end_lineno or node.body[-1].lineno) + 1)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try) and any(_catches_import(part) for part in node.handlers)
+    ]
+
+
+def _catches_import(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    return any(
+        isinstance(node, ast.Name) and node.id in _CATCHING for node in ast.walk(handler.type)
+    )
+
+
+def _imported_names(tree: ast.AST) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name.partition(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module.partition(".")[0])
+    return names

@@ -1,0 +1,264 @@
+"""IPython's own shell, made quiet: no history on disk, no configuration, no processes.
+
+Names, `Out`, `_`, magics and the life of a failed cell's frames are IPython's, because the memory
+that a notebook holds depends on them. Only what it shows differs: no prompts, no colours, and
+tracebacks are reported as data instead of text.
+"""
+
+import ast
+import builtins
+import sys
+import warnings
+from types import ModuleType
+from typing import Any
+
+from IPython.core.compilerop import CachingCompiler
+from IPython.core.displayhook import DisplayHook
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.text import SList
+from traitlets.config import Config
+
+from grader.sandbox.untouched import BUILTINS
+
+__builtins__ = BUILTINS
+
+MOST_COMMANDS = 64
+MOST_COMMAND_CHARACTERS = 300
+
+_REAL_LINE_MAGICS = frozenset(
+    ["time", "timeit", "who", "whos", "who_ls", "precision", "xdel", "reset", "reset_selective", "pprint"]
+)
+_REAL_CELL_MAGICS = frozenset(["time", "timeit", "capture"])
+_COMMAND_MAGICS = frozenset(
+    ["system", "sx", "sh", "bash", "script", "pip", "conda", "mamba", "uv", "run", "cmd", "perl", "ruby", "python", "python2", "python3", "!"]
+)
+_SILENT_MAGICS = frozenset(
+    ["cd", "matplotlib", "load_ext", "reload_ext", "autoreload", "config", "env", "set_env", "pylab", "pwd", "ls", "mkdir", "rm", "cp", "mv", "cat", "tb", "html", "javascript", "js", "latex", "markdown", "svg", "HTML", "SVG", "tensorboard", "tensorflow_version", "colors", "xmode", "pdb", "automagic", "store"]
+)
+
+
+class QuietDisplayHook(DisplayHook):  # type: ignore[misc]
+    """Shows the text of a result without the ``Out[1]:`` before it."""
+
+    def write_output_prompt(self) -> None:
+        """Write nothing."""
+
+    def write_format_data(self, format_dict: dict[str, str], md_dict: object = None) -> None:
+        """Print the text of the result."""
+        del md_dict
+        if "text/plain" in format_dict:
+            sys.stdout.write(format_dict["text/plain"] + "\n")
+
+
+class NamingCompiler(CachingCompiler):  # type: ignore[misc]
+    """Remembers the file name under which IPython compiled the latest cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latest = ""
+
+    def cache(self, transformed_code: str, number: int = 0, raw_code: str | None = None) -> str:
+        """Return the file name of a cell."""
+        self.latest = str(super().cache(transformed_code, number, raw_code))
+        return self.latest
+
+
+class QuietShell(InteractiveShell):  # type: ignore[misc]
+    """IPython's shell without a terminal, a kernel, a home folder or child processes.
+
+    Attributes:
+        commands: shell commands that the cell would have run.
+        cell_tree: the running cell as IPython parsed it, None before.
+        nvidia_smi: gives the card's text; None without a virtual GPU.
+        write_file: takes path and text of a file that a cell writes.
+        started: told the tree of a cell before it runs.
+    """
+
+    displayhook_class = QuietDisplayHook
+    compiler_class = NamingCompiler
+
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+        self.cell_tree: ast.Module | None = None
+        self.nvidia_smi: Any = None
+        self.write_file: Any = None
+        self.started: Any = None
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.HistoryManager.hist_file = ":memory:"
+        super().__init__(
+            ipython_dir="", config=config, autocall=0, colors="nocolor", xmode="Minimal"
+        )
+        self.display_formatter.active_types = ["text/plain"]
+        warnings.filterwarnings("ignore", message="To exit: use")
+
+    # What IPython would look for in the home folder or do to the whole process.
+
+    def init_profile_dir(self, profile_dir: object) -> None:
+        """Have no profile."""
+
+    def init_virtualenv(self) -> None:
+        """Leave `sys.path` alone."""
+
+    def init_sys_modules(self) -> None:
+        """Leave ``__main__`` alone: the warm server is still running in it."""
+
+    def init_logstart(self) -> None:
+        """Log nothing."""
+
+    # Tracebacks are data.
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **keywords: Any) -> None:
+        """Keep the exception as IPython does, in `sys.last_traceback`, and print nothing."""
+        try:
+            self._get_exc_info(exc_tuple)
+        except ValueError:
+            return
+
+    def showsyntaxerror(self, *args: Any, **keywords: Any) -> None:
+        """Keep the exception and print nothing."""
+        self.showtraceback()
+
+    def showindentationerror(self) -> None:
+        """Keep the exception and print nothing."""
+        self.showtraceback()
+
+    def _format_exception_for_storage(
+        self, exception: BaseException, *args: Any, **keywords: Any
+    ) -> dict[str, Any]:
+        """Store the name alone: nobody reads the history here, and formatting reads files."""
+        return {"ename": type(exception).__name__, "evalue": "", "traceback": []}
+
+    # The running cell.
+
+    def transform_ast(self, node: ast.Module) -> ast.Module:
+        """Keep the tree, from which bound names are read."""
+        tree: ast.Module = super().transform_ast(node)
+        if self.cell_tree is None:
+            self.cell_tree = tree
+            if self.started is not None:
+                self.started(tree)
+        return tree
+
+    # Commands never run.
+
+    def record_command(self, command: str) -> None:
+        """Note a shell command, and print the card's text for ``nvidia-smi``."""
+        if len(self.commands) < MOST_COMMANDS:
+            self.commands.append(command.strip()[:MOST_COMMAND_CHARACTERS])
+        text = self._smi_text(command)
+        if text:
+            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+    def _smi_text(self, command: str) -> str:
+        asks = any(line.split()[:1] == ["nvidia-smi"] for line in command.splitlines())
+        return str(self.nvidia_smi()) if asks and self.nvidia_smi is not None else ""
+
+    def system(self, cmd: str) -> None:
+        """Note the command."""
+        self.record_command(cmd)
+
+    system_piped = system
+    system_raw = system
+
+    def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:  # noqa: FBT001, FBT002
+        """Note the command, and return the lines of the card's text or nothing."""
+        del depth
+        if len(self.commands) < MOST_COMMANDS:
+            self.commands.append(cmd.strip()[:MOST_COMMAND_CHARACTERS])
+        text = self._smi_text(cmd)
+        return SList(text.splitlines()) if split else text
+
+    def ask_exit(self) -> None:
+        """End the cell."""
+        raise SystemExit
+
+    def ask_yes_no(self, *args: object, **keywords: object) -> bool:
+        """Answer yes: nobody is there to ask."""
+        return True
+
+    # Magics: a few real ones; the rest is harmless.
+
+    def run_line_magic(self, magic_name: str, line: str, _stack_depth: int = 1) -> Any:
+        """Run a line magic that has a meaning here, and let the others pass."""
+        if magic_name in _REAL_LINE_MAGICS or self._own_magic("line", magic_name):
+            return super().run_line_magic(magic_name, line, _stack_depth=_stack_depth + 1)
+        if magic_name in _COMMAND_MAGICS:
+            plain = magic_name in ("system", "sx", "sh", "!")
+            self.record_command(line if plain else f"{magic_name} {line}")
+        elif magic_name not in _SILENT_MAGICS:
+            sys.stderr.write(f"UsageError: Line magic function `%{magic_name}` not found.\n")
+        return None
+
+    def run_cell_magic(self, magic_name: str, line: str, cell: str) -> Any:
+        """Run a cell magic that has a meaning here, and let the others pass."""
+        if magic_name in _REAL_CELL_MAGICS or self._own_magic("cell", magic_name):
+            return super().run_cell_magic(magic_name, line, cell)
+        if magic_name in _COMMAND_MAGICS:
+            self.record_command(cell)
+        elif magic_name in ("writefile", "file"):
+            self._write_file(line, cell)
+        elif magic_name not in _SILENT_MAGICS:
+            sys.stderr.write(f"UsageError: Cell magic `%%{magic_name}` not found.\n")
+        return None
+
+    def _own_magic(self, kind: str, name: str) -> bool:
+        """Return whether the student registered a magic of that name."""
+        function = self.magics_manager.magics[kind].get(name)
+        return callable(function) and not str(
+            getattr(function, "__module__", "IPython")
+        ).startswith("IPython")
+
+    def _write_file(self, line: str, cell: str) -> None:
+        path = line.removeprefix("-a ").strip().strip("'\"")
+        if self.write_file is not None and path:
+            self.write_file(path, cell)
+            sys.stdout.write(f"Writing {path}\n")
+
+
+class FileState:
+    """What IPython keeps for one notebook: names, `In`, `Out`, `_`, the count of cells."""
+
+    def __init__(self, shell: QuietShell, name: str = "__main__") -> None:
+        self.module = ModuleType(name)
+        self.names: dict[str, Any] = vars(self.module)
+        self.names["__builtin__"] = builtins
+        self.names["__builtins__"] = builtins
+        self._shell = shell
+        self._hidden: dict[str, Any] = {}
+        self._count = 1
+        self._underscores: tuple[Any, Any, Any] = ("", "", "")
+        self._histories: dict[str, Any] = {
+            "input_hist_parsed": [""],
+            "input_hist_raw": [""],
+            "output_hist": {},
+            "output_hist_reprs": {},
+        }
+        self._fresh = True
+
+    def enter(self) -> None:
+        """Make this the notebook that the shell works on."""
+        shell, history = self._shell, self._shell.history_manager
+        shell.user_module, shell.user_ns = self.module, self.names
+        shell.user_ns_hidden = self._hidden
+        shell.ns_table = {"user_global": self.names, "user_local": self.names,
+                          "builtin": vars(builtins)}  # fmt: skip
+        for name, value in self._histories.items():
+            setattr(history, name, value)
+        shell.execution_count = self._count
+        hook = shell.displayhook
+        hook._, hook.__, hook.___ = self._underscores
+        sys.modules["__main__"] = self.module
+        if self._fresh:
+            self._fresh = False
+            shell.init_user_ns()
+            self.names.update({"_": "", "__": "", "___": ""})
+
+    def leave(self) -> None:
+        """Keep what the shell changed."""
+        shell, history = self._shell, self._shell.history_manager
+        for name in self._histories:
+            self._histories[name] = getattr(history, name)
+        self._count = shell.execution_count
+        hook = shell.displayhook
+        self._underscores = (hook._, hook.__, hook.___)

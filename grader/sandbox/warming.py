@@ -1,0 +1,69 @@
+"""Does once, before any fork, what torch, pandas and matplotlib otherwise do in every child."""
+
+import io
+import sys
+
+import matplotlib
+import numpy
+import torch
+
+from grader.sandbox.shell import FileState, QuietShell
+
+_CELL = """
+import random, math, collections, itertools, functools, typing, dataclasses, warnings, copy, time
+import numpy as np
+import pandas as pd
+import matplotlib.pyplot as plt
+import torch
+from torch import nn, optim
+import torch.nn.functional as F
+from torch.utils.data import Dataset, DataLoader, TensorDataset
+model = nn.Sequential(nn.Linear(3, 5), nn.Sigmoid(), nn.Linear(5, 2))
+optimizer = optim.Adam(model.parameters(), lr=0.1)
+F.mse_loss(model(torch.ones(4, 3)), torch.ones(4, 2)).backward()
+optimizer.step()
+optim.SGD(model.parameters(), lr=0.1).step()
+torch.heaviside(torch.cat((torch.ones(1), torch.zeros(1)), 0), torch.tensor([0.0]))
+copy.deepcopy(model).load_state_dict(model.state_dict())
+frame = pd.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0]})
+print(model, torch.ones(2, 2), frame)
+frame
+"""
+
+
+def warm(shell: QuietShell) -> None:
+    """Run what a first cell usually runs, and throw it away.
+
+    Without it a child loses between one and two seconds to imports that torch puts off, to
+    tables that the first backward fills, and to the list of fonts.
+    """
+    matplotlib.use("Agg")
+    _draw()
+    saved = sys.stdout, sys.stderr, sys.modules["__main__"]
+    sys.stdout = sys.stderr = io.StringIO()
+    state = FileState(shell)
+    try:
+        state.enter()
+        result = shell.run_cell(_CELL, store_history=True)
+        shell.run_cell("%%time\nlen('')", store_history=True)
+        result.raise_error()
+    finally:
+        state.leave()
+        FileState(shell).enter()
+        sys.stdout, sys.stderr, sys.modules["__main__"] = saved
+        shell.last_execution_result = None
+        shell.cell_tree = None
+    numpy.random.default_rng(0)
+    torch.manual_seed(0)
+
+
+def _draw() -> None:
+    """Draw a figure: the list of fonts is made with the first text."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots()
+    axes.plot([0, 1], label="x")
+    axes.set_title("x")
+    axes.legend()
+    figure.canvas.draw()
+    pyplot.close(figure)
