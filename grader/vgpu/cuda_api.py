@@ -1,0 +1,297 @@
+"""The functions that torch.cuda's own Python layer calls in a CUDA build, set on a CPU build.
+
+So `torch.cuda` itself stays in use: `memory_summary`, `memory_stats` and the rest are PyTorch's.
+Source of the list: `torch/csrc/cuda/Module.cpp` and `torch/cuda/__init__.py`, PyTorch v2.13.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import torch
+
+from grader.vgpu.cards import Card
+from grader.vgpu.device import Device
+from grader.vgpu.streams import EventBase, StreamBase
+
+_ARCHITECTURES = "sm_75 sm_80 sm_86 sm_90 sm_100 sm_120 compute_120"
+_COMPILED_VERSION = 13000
+_INVALID_ORDINAL = (
+    "CUDA error: invalid device ordinal\n"
+    "GPU device may be out of range, do you have enough GPUs?\n"
+    "CUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace "
+    "below might be incorrect.\n"
+    "For debugging consider passing CUDA_LAUNCH_BLOCKING=1\n"
+    "Device-side assertion tracking was not enabled by user."
+)
+
+
+class DeviceProperties:
+    """What `torch.cuda.get_device_properties` returns (`torch._C._CudaDeviceProperties`)."""
+
+    is_integrated = 0
+    is_multi_gpu_board = 0
+    warp_size = 32
+    regs_per_multiprocessor = 65536
+    max_threads_per_block = 1024
+    shared_memory_per_block = 49152
+    shared_memory_per_block_optin = 65536
+    shared_memory_per_multiprocessor = 65536
+    uuid = "00000000-0000-0000-0000-000000000000"
+    pci_bus_id = 0
+    pci_device_id = 4
+    pci_domain_id = 0
+
+    def __init__(self, card: Card) -> None:
+        self.name = self.gcnArchName = card.name
+        self.major, self.minor = card.capability
+        self.total_memory = card.total_memory
+        self.multi_processor_count = card.multi_processor_count
+        self.max_threads_per_multi_processor = card.max_threads_per_multi_processor
+        self.L2_cache_size = card.l2_cache
+
+    def __repr__(self) -> str:
+        return (
+            f"_CudaDeviceProperties(name='{self.name}', major={self.major}, minor={self.minor}, "
+            f"total_memory={self.total_memory // 2**20}MB, "
+            f"multi_processor_count={self.multi_processor_count}, uuid={self.uuid}, "
+            f"pci_bus_id={self.pci_bus_id}, pci_device_id={self.pci_device_id}, "
+            f"pci_domain_id={self.pci_domain_id}, L2_cache_size={self.L2_cache_size // 2**20}MB)"
+        )
+
+
+def install(device: Device) -> None:
+    """Let torch.cuda see the device; once in a process."""
+    native: Any = torch._C
+    cuda: Any = torch.cuda
+    functions = {
+        **_device_functions(device),
+        **_memory_functions(device),
+        **_stream_functions(device),
+        **_refusals(),
+    }
+    for name, function in functions.items():
+        setattr(native, name, function)
+    native._cudart = cuda._cudart = _runtime(device)
+    native._has_cuda = True
+    native._CudaDeviceProperties = cuda._CudaDeviceProperties = DeviceProperties
+    native._CudaStreamBase, native._CudaEventBase = StreamBase, EventBase
+    cuda._is_in_bad_fork = functions["_cuda_isInBadFork"]
+    cuda._exchange_device = functions["_cuda_exchangeDevice"]
+    cuda._maybe_exchange_device = functions["_cuda_maybeExchangeDevice"]
+    cuda._get_device_properties = lambda _index: DeviceProperties(device.card)
+    # The module has made its classes from stand-ins that say "no CUDA"; let it make them again.
+    streams = importlib.reload(importlib.import_module("torch.cuda.streams"))
+    for name in ("Stream", "Event", "ExternalStream"):
+        setattr(cuda, name, getattr(streams, name))
+    _teach_storage()
+
+
+def _check_ordinal(index: int) -> None:
+    if index > 0:
+        raise torch.AcceleratorError(_INVALID_ORDINAL)
+
+
+def _device_functions(device: Device) -> dict[str, Callable[..., Any]]:
+    def initialise() -> None:
+        torch.cuda.default_generators = (device.generator,)
+
+    return {
+        "_cuda_init": initialise,
+        "_cuda_isInBadFork": lambda: device.forked,
+        "_cuda_getDeviceCount": lambda: 1,
+        "_cuda_getDevice": lambda: 0,
+        "_cuda_setDevice": _check_ordinal,
+        "_cuda_exchangeDevice": lambda index: 0 if index >= 0 else -1,
+        "_cuda_maybeExchangeDevice": lambda index: 0 if index >= 0 else -1,
+        "_cuda_getArchFlags": lambda: _ARCHITECTURES,
+        "_cuda_getCompiledVersion": lambda: _COMPILED_VERSION,
+        "_cuda_synchronize": lambda: None,
+        "_cuda_sleep": lambda _cycles: None,
+        "_cuda_canDeviceAccessPeer": lambda _first, _second: False,
+        "_cuda_ipc_collect": lambda: None,
+        "_cuda_set_sync_debug_mode": lambda _mode: None,
+        "_cuda_get_sync_debug_mode": lambda: 0,
+        "_cuda_getCurrentBlasHandle": lambda: 1,
+        "_cuda_clearCublasWorkspaces": device.clear_workspaces,
+    }
+
+
+def _memory_functions(device: Device) -> dict[str, Callable[..., Any]]:
+    def check(index: int) -> None:
+        if index != 0:
+            raise RuntimeError("Invalid device argument : did you call init?")
+
+    def statistics(index: int) -> dict[str, Any]:
+        check(index)
+        with device.settled() as allocator:
+            return allocator.nested_stats()
+
+    def reset_peak(index: int) -> None:
+        check(index)
+        with device.settled() as allocator:
+            allocator.reset_peak()
+
+    def reset_accumulated(index: int) -> None:
+        check(index)
+        with device.settled() as allocator:
+            allocator.reset_accumulated()
+
+    def empty_cache(*_: Any) -> None:
+        with device.settled() as allocator:
+            allocator.empty_cache()
+
+    def set_fraction(fraction: float, _index: int) -> None:
+        device.ledger.allocator.set_memory_fraction(fraction)
+
+    def raw_delete(address: int) -> None:
+        with device.settled() as allocator:
+            allocator.free(allocator.live[address])
+
+    def raw_allocate(nbytes: int, _stream: int = 0) -> int:
+        with device.settled() as allocator:
+            block = allocator.malloc(nbytes)
+            return 0 if block is None else block.ptr
+
+    return {
+        "_cuda_memoryStats": statistics,
+        "_cuda_resetPeakMemoryStats": reset_peak,
+        "_cuda_resetAccumulatedMemoryStats": reset_accumulated,
+        "_cuda_emptyCache": empty_cache,
+        "_cuda_memorySnapshot": lambda *_: _snapshot(device),
+        "_cuda_setMemoryFraction": set_fraction,
+        "_cuda_getMemoryFraction": lambda _index: device.ledger.allocator.memory_fraction(),
+        "_cuda_getAllocatorBackend": lambda: "native",
+        "_cuda_hostMemoryStats": dict,
+        "_cuda_resetPeakHostMemoryStats": lambda: None,
+        "_cuda_resetAccumulatedHostMemoryStats": lambda: None,
+        "_cuda_cudaCachingAllocator_raw_alloc": raw_allocate,
+        "_cuda_cudaCachingAllocator_raw_delete": raw_delete,
+        "_cuda_cudaCachingAllocator_is_enabled": lambda: True,
+        "_accelerator_getMemoryInfo": lambda _index: (device.free_bytes(), device.card.total_memory),
+    }
+
+
+def _stream_functions(device: Device) -> dict[str, Callable[..., Any]]:
+    core = device.core
+
+    def set_stream(stream_id: int, device_index: int, device_type: int) -> None:  # noqa: ARG001
+        core.set_current_stream(stream_id)
+
+    return {
+        "_cuda_getCurrentStream": lambda _index: (core.current_stream(), 0, 1),
+        "_cuda_getDefaultStream": lambda _index: (0, 0, 1),
+        "_cuda_setStream": set_stream,
+        "_cuda_getCurrentRawStream": lambda _index: core.current_stream(),
+        "_cuda_isCurrentStreamCapturing": lambda: False,
+    }
+
+
+def _refusals() -> dict[str, Callable[..., Any]]:
+    def refuse(what: str) -> Callable[..., NoReturn]:
+        def raise_it(*_: Any, **__: Any) -> NoReturn:
+            raise NotImplementedError(f"vgpu: {what} is not modelled on the virtual GPU")
+
+        return raise_it
+
+    return {
+        "_cuda_record_memory_history": refuse("recording the memory history"),
+        "_cuda_record_memory_history_legacy": refuse("recording the memory history"),
+        "_cuda_beginAllocateCurrentStreamToPool": refuse("a private memory pool (CUDA graphs)"),
+        "_cuda_beginAllocateToPool": refuse("a private memory pool (CUDA graphs)"),
+        "_cuda_customAllocator": refuse("a custom allocator"),
+        "_cuda_changeCurrentAllocator": refuse("a custom allocator"),
+        "_nccl_version": refuse("NCCL"),
+        "_broadcast_coalesced": refuse("DataParallel (several GPUs)"),
+        "_scatter": refuse("DataParallel (several GPUs)"),
+        "_gather": refuse("DataParallel (several GPUs)"),
+    }
+
+
+def _runtime(device: Device) -> Any:
+    class Runtime:
+        """The part of cudart that torch.cuda uses."""
+
+        class cudaError:  # noqa: N801
+            """Result codes."""
+
+            success = 0
+
+        @staticmethod
+        def cudaGetErrorString(_code: int) -> str:  # noqa: N802
+            """Return the text of a result code."""
+            return "no error"
+
+        @staticmethod
+        def cudaMemGetInfo(_index: int = 0) -> tuple[int, int]:  # noqa: N802
+            """Return the free and the total bytes of the card."""
+            return device.free_bytes(), device.card.total_memory
+
+    for name in (
+        "cudaProfilerStart",
+        "cudaProfilerStop",
+        "cudaDeviceSynchronize",
+        "cudaHostRegister",
+        "cudaHostUnregister",
+    ):
+        setattr(Runtime, name, staticmethod(lambda *_: 0))
+    return Runtime
+
+
+def _snapshot(device: Device) -> dict[str, Any]:
+    """Return what `torch.cuda.memory_snapshot` reads."""
+    segments: dict[int, list[Any]] = {}
+    with device.settled() as allocator:
+        for block in allocator.blocks():
+            head = block
+            while head.prev is not None:
+                head = head.prev
+            segments.setdefault(head.ptr, []).append(block)
+    return {
+        "segments": [_segment(address, blocks) for address, blocks in sorted(segments.items())],
+        "device_traces": [[]],
+        "allocator_settings": {},
+        "external_annotations": [],
+    }
+
+
+def _segment(address: int, blocks: list[Any]) -> dict[str, Any]:
+    used = [block for block in blocks if block.allocated]
+    return {
+        "device": 0,
+        "address": address,
+        "total_size": sum(block.size for block in blocks),
+        "stream": blocks[0].stream,
+        "allocated_size": sum(block.size for block in used),
+        "active_size": sum(block.size for block in used),
+        "requested_size": sum(block.requested for block in used),
+        "segment_type": "small" if blocks[0].pool.small else "large",
+        "segment_pool_id": (0, 0),
+        "is_expandable": blocks[0].expandable is not None,
+        "frames": [],
+        "blocks": [
+            {
+                "address": block.ptr,
+                "size": block.size,
+                "requested_size": block.requested,
+                "state": "active_allocated" if block.allocated else "inactive",
+                "frames": [],
+            }
+            for block in blocks
+        ],
+    }
+
+
+def _teach_storage() -> None:
+    """Let `torch.UntypedStorage(n, device="cuda")` work: `torch.load` and `deepcopy` use it."""
+    storage: Any = torch.UntypedStorage
+    original = storage.__new__
+
+    def make(cls: type, *args: Any, **kwargs: Any) -> Any:
+        where = kwargs.get("device")
+        if where is None or torch.device(where).type != "cuda":
+            return original(cls, *args, **kwargs)
+        nbytes = args[0] if args else 0
+        return torch.empty(nbytes, dtype=torch.uint8, device=where).untyped_storage()
+
+    storage.__new__ = make

@@ -1,0 +1,326 @@
+"""Operators on memory that is only accounted for: shapes and sizes always, values where they repeat.
+
+The native core sends a call here when the values of one of its tensors cannot be in memory.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader.vgpu.patterns import Patterns, UnknownValue, common_period, shorten
+
+_KEEPS_UNIFORM = frozenset({"aten::mean", "aten::amax", "aten::amin", "aten::max", "aten::min"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An argument that an operator writes to."""
+
+    index: int
+    name: str
+    is_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What matters of an operator's schema."""
+
+    written: tuple[_Written, ...]
+    returns: tuple[int | None, ...]
+    """Per return: which of `written` it is, or None for a new value."""
+    makes_tensors: bool
+
+
+@functools.cache
+def _shape_of(op: Any) -> _Shape:
+    schema = op._schema
+    aliases = [
+        (_Written(index, argument.name, argument.is_out), argument.alias_info)
+        for index, argument in enumerate(schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    ]
+    returns: list[int | None] = []
+    for result in schema.returns:
+        found = None
+        if result.alias_info is not None:
+            for number, (_, alias) in enumerate(aliases):
+                if alias.before_set == result.alias_info.before_set:
+                    found = number
+                    break
+        returns.append(found)
+    return _Shape(
+        written=tuple(written for written, _ in aliases),
+        returns=tuple(returns),
+        makes_tensors=any("Tensor" in str(result.type) for result in schema.returns),
+    )
+
+
+class _Call:
+    """One call: its operator, its arguments, and the tensors that it reads and writes."""
+
+    def __init__(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.op, self.args, self.kwargs = op, args, kwargs
+        self.shape = _shape_of(op)
+        self.name: str = op._schema.name
+        written = [self._argument(each) for each in self.shape.written]
+        self.targets = [value for value in written if isinstance(value, Tensor)]
+        self.outs = {each.name for each in self.shape.written if each.is_out}
+        identities = {id(target) for target in self.targets} if self.outs else set()
+        self.inputs = [
+            tensor
+            for tensor in _tensors([*args, *kwargs.values()])
+            if id(tensor) not in identities
+        ]
+
+    def _argument(self, written: _Written) -> Any:
+        if written.name in self.kwargs:
+            return self.kwargs[written.name]
+        return self.args[written.index] if written.index < len(self.args) else None
+
+    def mapped(self, change: Callable[[Any], Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments, each tensor and device changed."""
+        return (
+            [_mapped(value, change) for value in self.args],
+            {name: _mapped(value, change) for name, value in self.kwargs.items()},
+        )
+
+    def results(self, computed: Any, make: Callable[[Any], Any]) -> Any:
+        """Return what the call returns: the tensors that it wrote, and new ones."""
+        returns = self.shape.returns
+        if not returns:
+            return None
+        values = computed if len(returns) > 1 else (computed,)
+        results = [
+            make(value) if number is None else self._argument(self.shape.written[number])
+            for number, value in zip(returns, values, strict=True)
+        ]
+        return results[0] if len(results) == 1 else tuple(results)
+
+
+class Ghosts:
+    """Answers calls on memory without values."""
+
+    def __init__(self, core: Any, patterns: Patterns) -> None:
+        self.core = core
+        self.patterns = patterns
+
+    def __call__(self, op: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run an operator: on the CPU if what it reads is small, else on patterns."""
+        call = _Call(op, args, kwargs)
+        targets_are_real = all(self.patterns.is_real(target) for target in call.targets)
+        if call.name == "aten::copy_":
+            return self._copy(call)
+        small = all(map(self.patterns.is_small, call.inputs))
+        known = small and all(map(self.patterns.is_known, call.inputs))
+        if not call.shape.makes_tensors or (known and targets_are_real):
+            return self._on_host(call)
+        if call.targets:
+            return self._write(call)
+        return self._make(call)
+
+    # On the CPU.
+
+    def _on_host(self, call: _Call) -> Any:
+        targets = {id(target): self.core.alias(target) for target in call.targets}
+
+        def cross(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return targets[id(value)] if id(value) in targets else self.patterns.values(value)
+            return _to("cpu", value)
+
+        args, kwargs = call.mapped(cross)
+        computed = call.op(*args, **kwargs)
+        for target in call.targets:
+            host = targets[id(target)]
+            if host.shape != target.shape:
+                self.core.grow(target, list(host.shape), list(host.stride()))
+                self.core.alias(target).copy_(host)
+        return call.results(computed, lambda value: _mapped(value, _to_device))
+
+    def _copy(self, call: _Call) -> Tensor:
+        target, source = call.args[0], call.args[1]
+        if not target.is_cuda:
+            target.copy_(self.patterns.values(source))
+        elif self.patterns.is_real(target) and self.patterns.is_small(source):
+            self.core.alias(target).copy_(self.patterns.values(source))
+        else:
+            self.patterns.write(target, self._pattern_of_copy(target, source))
+        written: Tensor = target
+        return written
+
+    def _pattern_of_copy(self, target: Tensor, source: Tensor) -> Tensor | None:
+        if source.is_cuda:
+            pattern = self.patterns.of_operand(source, target.shape)
+        elif all(
+            stride == 0 or size == 1
+            for size, stride in zip(source.shape, source.stride(), strict=True)
+        ):
+            pattern = source.reshape(-1)[:1]
+        else:
+            pattern = shorten(source.reshape(-1)) if source.shape == target.shape else None
+            if pattern is not None and pattern.numel() > 1:
+                pattern = None
+        return None if pattern is None else pattern.detach().to(target.dtype).clone()
+
+    # On patterns.
+
+    def _write(self, call: _Call) -> Any:
+        first = call.targets[0]
+        if call.outs and first.numel() == 0:
+            shaped = self._shapes(call)
+            self.core.grow(first, list(shaped.shape), list(shaped.stride()))
+        pattern = self._result_pattern(call, first)
+        for number, target in enumerate(call.targets):
+            self.patterns.write(target, pattern if number == 0 else None)
+        return call.results([None] * len(call.shape.returns), lambda value: value)
+
+    def _make(self, call: _Call) -> Any:
+        shaped = self._shapes(call)
+        made = call.results(shaped, lambda value: _mapped(value, self._unknown_like))
+        if isinstance(made, Tensor):
+            self.patterns.write(made, self._result_pattern(call, made))
+        return made
+
+    def _unknown_like(self, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        made = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="cuda")
+        if value.numel():
+            self.core.set_unknown(made)
+        return made
+
+    def _shapes(self, call: _Call) -> Any:
+        args, kwargs = call.mapped(functools.partial(_to, "meta"))
+        kwargs = {name: value for name, value in kwargs.items() if name not in call.outs}
+        op = _functional(call.op) if call.outs else call.op
+        try:
+            return op(*args, **kwargs)
+        except (NotImplementedError, RuntimeError) as error:
+            if "meta" not in str(error).lower():
+                raise
+            raise UnknownValue(
+                f"vgpu: the result of {call.name} depends on values that the virtual GPU does not "
+                "have: one of its tensors is too large to be computed with."
+            ) from None
+
+    def _result_pattern(self, call: _Call, out: Tensor) -> Tensor | None:
+        if call.name in ("aten::fill_", "aten::zero_"):
+            value = 0 if call.name == "aten::zero_" else call.args[1]
+            return torch.full((1,), value, dtype=out.dtype)
+        if torch.Tag.pointwise in call.op.tags:
+            return self._pointwise(call, out)
+        if call.name in ("aten::mm", "aten::addmm"):
+            return self._matmul(call)
+        if call.name == "aten::sum" and out.numel() == 1:
+            return self._total(call.args[0], out)
+        if call.name in _KEEPS_UNIFORM and call.inputs:
+            pattern = self.patterns.of_operand(call.inputs[0], call.inputs[0].shape)
+            return pattern if pattern is not None and pattern.numel() == 1 else None
+        return None
+
+    def _pointwise(self, call: _Call, out: Tensor) -> Tensor | None:
+        found: list[Tensor] = []
+        for tensor in call.inputs:
+            pattern = self.patterns.of_operand(tensor, out.shape)
+            if pattern is None:
+                return None
+            found.append(pattern)
+        period = common_period(found)
+        if period is None:
+            return None
+        result = torch.empty(period, dtype=out.dtype)
+        patterns = {id(tensor): each for tensor, each in zip(call.inputs, found, strict=True)}
+        outs = {id(target) for target in call.targets} if call.outs else set()
+
+        def cross(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return _to("cpu", value)
+            if id(value) in outs:
+                return result
+            pattern = patterns[id(value)]
+            return pattern.repeat(period // pattern.numel())
+
+        args, kwargs = call.mapped(cross)
+        computed = call.op(*args, **kwargs)
+        return shorten(computed.to(out.dtype))
+
+    def _matmul(self, call: _Call) -> Tensor | None:
+        """Rows that repeat, times a small matrix, give rows that repeat."""
+        bias, rows, matrix = (
+            (None, *call.args[:2]) if call.name == "aten::mm" else call.args[:3]
+        )
+        pattern = self.patterns.of_operand(rows, rows.shape)
+        small = [each for each in (matrix, bias) if each is not None]
+        if pattern is None or not all(map(self.patterns.is_real, small)):
+            return None
+        width = rows.shape[1]
+        if width % pattern.numel():
+            return None
+        row = pattern.repeat(width // pattern.numel()).reshape(1, width)
+        scale = {name: call.kwargs.get(name, 1) for name in ("beta", "alpha")}
+        result = row @ self.patterns.values(matrix) * scale["alpha"]
+        if bias is not None:
+            values = self.patterns.values(bias)
+            if values.dim() > 1 and values.shape[0] != 1:
+                return None
+            result = result + values * scale["beta"]
+        return shorten(result.reshape(-1).clone())
+
+    def _total(self, tensor: Tensor, out: Tensor) -> Tensor | None:
+        pattern = self.patterns.of_operand(tensor, tensor.shape)
+        if pattern is None:
+            return None
+        mean = pattern.to(torch.float64).mean() if out.is_floating_point() else pattern.sum()
+        repeats = tensor.numel() if out.is_floating_point() else tensor.numel() // pattern.numel()
+        return (mean * repeats).reshape(1).to(out.dtype)
+
+
+def _functional(op: Any) -> Any:
+    """Return the form of an out= operator that makes its result."""
+    packet = op.overloadpacket
+    wanted = [
+        (argument.name, str(argument.type))
+        for argument in op._schema.arguments
+        if not argument.is_out
+    ]
+    for name in packet.overloads():
+        other = getattr(packet, name)
+        if [(each.name, str(each.type)) for each in other._schema.arguments] == wanted:
+            return other
+    return op
+
+
+def _tensors(values: Sequence[Any]) -> list[Tensor]:
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found.extend(each for each in value if isinstance(each, Tensor))
+    return found
+
+
+# Module-level functions, not closures that name themselves: such a closure is a reference cycle, and
+# would keep a tensor's memory until the garbage collector comes by.
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, list | tuple):
+        return [_mapped(each, change) for each in value]
+    return change(value)
+
+
+def _to(device: str, value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
+    if isinstance(value, torch.device):
+        return torch.device(device)
+    if isinstance(value, torch.Generator) and value.device.type != "cpu":
+        return None
+    return value
+
+
+def _to_device(value: Any) -> Any:
+    return value.to("cuda") if isinstance(value, Tensor) else value

@@ -1,0 +1,118 @@
+"""Streams and events: everything happens at once, so they only have to exist and to be equal."""
+
+import itertools
+import time
+from typing import Any, Self
+
+import torch
+
+_STREAM_TAG = 3
+_numbers = itertools.count(1)
+
+
+class StreamBase:
+    """What `torch.cuda.Stream` inherits in a CUDA build (`torch._C._CudaStreamBase`)."""
+
+    stream_id: int
+    device_index: int
+    device_type: int
+    priority: int
+
+    def __new__(
+        cls,
+        priority: int = 0,
+        stream_id: int | None = None,
+        device_index: int | None = 0,
+        device_type: int = 1,
+        **_: Any,
+    ) -> Self:
+        stream = super().__new__(cls)
+        # The number of a stream from the pool carries its kind in the low bits, as PyTorch's do.
+        stream.stream_id = next(_numbers) * 32 + _STREAM_TAG if stream_id is None else stream_id
+        stream.device_index = device_index or 0
+        stream.device_type = 1
+        stream.priority = priority
+        return stream
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Take any arguments: `__new__` has read them."""
+
+    @property
+    def cuda_stream(self) -> int:
+        """The handle of the stream; 0 is the default stream."""
+        return self.stream_id
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the stream."""
+        return torch.device("cuda", self.device_index)
+
+    def query(self) -> bool:
+        """Tell whether all work is done: always."""
+        return True
+
+    def synchronize(self) -> None:
+        """Wait for nothing."""
+
+    @staticmethod
+    def priority_range() -> tuple[int, int]:
+        """Return the least and the greatest priority."""
+        return 0, -5
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StreamBase) and other.stream_id == self.stream_id
+
+    def __hash__(self) -> int:
+        return hash(self.stream_id)
+
+
+class EventBase:
+    """What `torch.cuda.Event` inherits in a CUDA build (`torch._C._CudaEventBase`)."""
+
+    device = torch.device("cuda", 0)
+    cuda_event = 1
+    enable_timing: bool
+    _recorded: float | None
+
+    def __new__(cls, enable_timing: bool = False, *_: Any, **__: Any) -> Self:  # noqa: FBT001, FBT002
+        event = super().__new__(cls)
+        event.enable_timing = enable_timing
+        event._recorded = None
+        return event
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Take any arguments: `__new__` has read them."""
+
+    def record(self, stream: object = None) -> None:  # noqa: ARG002
+        """Note the time."""
+        self._recorded = time.perf_counter()
+
+    def wait(self, stream: object = None) -> None:
+        """Wait for nothing."""
+
+    def query(self) -> bool:
+        """Tell whether all work is done: always."""
+        return True
+
+    def synchronize(self) -> None:
+        """Wait for nothing."""
+
+    def elapsed_time(self, other: "EventBase") -> float:
+        """Return the milliseconds between two recorded events, of this machine's own time.
+
+        Raises:
+            RuntimeError: one was made without timing, or not recorded.
+        """
+        if not (self.enable_timing and other.enable_timing):
+            raise RuntimeError("Both events must be created with argument 'enable_timing=True'.")
+        if self._recorded is None or other._recorded is None:
+            raise RuntimeError("Both events must be recorded before calculating elapsed time.")
+        return (other._recorded - self._recorded) * 1e3
+
+    def ipc_handle(self) -> bytes:
+        """Refuse.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError("vgpu: CUDA IPC is not modelled on the virtual GPU")
