@@ -54,8 +54,6 @@ class CachingAllocator:
         expandable: the segments that grow, where they are switched on.
         next_segment: number of the next segment.
         allowed_max: the limit by `set_memory_fraction` in bytes, or None.
-        watermark: most bytes allocated since `reset_watermark`; unlike the peak of the statistics
-            the student's code never sees or resets it.
     """
 
     def __init__(
@@ -79,7 +77,6 @@ class CachingAllocator:
             Pool(small=False, counters=self.statistics.large, breaks_ties_by_segment=ties),
         )
         self.live: dict[int, Block] = {}
-        self.watermark = 0
         self.allowed_max: int | None = None
         self.next_segment = 0
         self.expandable = ExpandableSegments(memory, self.statistics, self._take_segment_number)
@@ -111,10 +108,6 @@ class CachingAllocator:
     def reset_accumulated(self) -> None:
         """Let sums start from 0 (`torch.cuda.reset_accumulated_memory_stats`)."""
         self.statistics.reset_accumulated()
-
-    def reset_watermark(self) -> None:
-        """Let the watermark start from what is allocated now."""
-        self.watermark = self.allocated()
 
     def blocks(self) -> list[Block]:
         """Return all blocks that have memory, free and in use, by address."""
@@ -175,9 +168,6 @@ class CachingAllocator:
         counters.requested_bytes.increase(nbytes)
         if block.size >= config.max_split_size:
             self.statistics.oversize_allocations.increase(1)
-        allocated = self.statistics.all.allocated_bytes.current
-        if allocated > self.watermark:
-            self.watermark = allocated
         return block
 
     def _settle(self, block: Block, size: int, *, split: bool) -> Block:

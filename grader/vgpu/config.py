@@ -172,7 +172,7 @@ class Config:
             last = index
 
     def divisions(self, size: int) -> int:
-        """Return into how many steps the power-of-two interval of this size is cut; 0 or 1: none."""
+        """Return into how many steps the power-of-two interval of a size is cut; 0 or 1: none."""
         index = size.bit_length() - 1 - _FIRST_INTERVAL_BITS
         return self.roundup_power2_divisions[max(0, min(index, _INTERVALS - 1))]
 

@@ -42,7 +42,6 @@ class AllocatorState:
     expandable: list[ExpandableSegment]
     next_segment: int
     allowed_max: int | None
-    watermark: int
 
 
 def take_state(allocator: "CachingAllocator") -> AllocatorState:
@@ -62,7 +61,6 @@ def take_state(allocator: "CachingAllocator") -> AllocatorState:
         expandable=list(allocator.expandable.segments),
         next_segment=allocator.next_segment,
         allowed_max=allocator.allowed_max,
-        watermark=allocator.watermark,
     )
 
 
@@ -92,5 +90,4 @@ def put_state(allocator: "CachingAllocator", state: AllocatorState) -> list[Bloc
     allocator.expandable.segments = list(state.expandable)
     allocator.next_segment = state.next_segment
     allocator.allowed_max = state.allowed_max
-    allocator.watermark = state.watermark
     return revived
