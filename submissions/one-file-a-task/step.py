@@ -1,0 +1,2 @@
+def step(z):
+    return (z > 0).float()
