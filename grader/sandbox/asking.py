@@ -4,7 +4,6 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy
 import torch
@@ -13,10 +12,10 @@ from grader.sandbox.device import Device
 from grader.sandbox.limits import Stopwatch, TimeLimit
 from grader.sandbox.output import BoundedWriter
 from grader.sandbox.protocol import Output
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import describe_error, encode_output
 
-__builtins__ = BUILTINS
+shield(globals())
 
 QUESTION_SECONDS = 5.0
 
@@ -42,7 +41,7 @@ class Asking:
         sys.stdout = sys.stderr = BoundedWriter(0)
         try:
             with self._device.scratch():
-                torch._C._set_grad_enabled(True)
+                torch._C._set_grad_enabled(True)  # noqa: FBT003 - a C function
                 yield
         finally:
             torch._C._set_grad_enabled(grad)
@@ -53,7 +52,7 @@ class Asking:
             _set_numpy_state(states[1])
             _set_python_state(states[2])
 
-    def calls(self, calls: list[Callable[[], Any]]) -> tuple[Output, ...]:
+    def calls(self, calls: list[Callable[[], Foreign]]) -> tuple[Output, ...]:
         """Call each and return what it gave; all together within the time of one question."""
         outputs: list[Output] = []
         try:
@@ -65,7 +64,7 @@ class Asking:
             outputs += [late] * (len(calls) - len(outputs))
         return tuple(outputs)
 
-    def _call(self, call: Callable[[], Any]) -> Output:
+    def _call(self, call: Callable[[], Foreign]) -> Output:
         try:
             return encode_output(call())
         except TimeLimit:

@@ -16,10 +16,10 @@ from grader.sandbox.protocol import CellDone, CellError, RunCell
 from grader.sandbox.recorder import BackwardRecorder
 from grader.sandbox.scripts import ScriptRunner
 from grader.sandbox.shell import FileState, QuietShell
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import error_text, type_name
 
-__builtins__ = BUILTINS
+shield(globals())
 
 Outcome = Literal["passed", "raised", "timeout", "memory"]
 
@@ -139,14 +139,15 @@ class CellRunner:
         shell = self._shell
         shell.started = self._begin_notebook_cell
         # The exception lives no longer than this call, except where IPython itself keeps it.
-        result = shell.run_cell(cell.source, store_history=True)
+        run_cell: Foreign = shell.run_cell
+        result = run_cell(cell.source, store_history=True)
         outcome, error = judge_end(
-            result.error_before_exec or result.error_in_exec, shell.compile.latest
+            result.error_before_exec or result.error_in_exec, shell.latest_file
         )
         return outcome, error, shell.cell_tree
 
     def _begin_notebook_cell(self, tree: ast.AST) -> None:
-        self._missing.enter_cell(self._shell.compile.latest, tree)
+        self._missing.enter_cell(self._shell.latest_file, tree)
 
     def _run_script(
         self, cell: RunCell, file: File

@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy
 import torch
@@ -45,11 +45,11 @@ from grader.sandbox.protocol import (
 from grader.sandbox.recorder import BackwardRecorder
 from grader.sandbox.shell import QuietShell
 from grader.sandbox.siblings import SiblingFinder
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import TensorNumbers, encode_value
 from grader.sandbox.warming import warm
 
-__builtins__ = BUILTINS
+shield(globals())
 
 MOST_FAILURE_CHARACTERS = 2000
 _format_exception = traceback.format_exception
@@ -71,7 +71,7 @@ class _Preloaded:
     """What the warm server made for its children."""
 
     shell: QuietShell | None = None
-    virtual_gpu: Any = None
+    virtual_gpu: Foreign = None
 
 
 def preload() -> None:
@@ -131,7 +131,7 @@ class Submission:
         targets = Targets(self._names_of)
         self._gates = GateCaller(targets, asking)
         self._counter = NetworkCounter(targets, asking)
-        self._answers: dict[type, Callable[[Any], FromChild]] = {
+        self._answers: dict[type, Callable[[Foreign], FromChild]] = {
             RunCell: self._cells.run,
             ListNames: self._list_names,
             CallGate: self._gates.answer,
@@ -160,7 +160,7 @@ class Submission:
             text = "".join(_format_exception(error))[-MOST_FAILURE_CHARACTERS:]
             return Failed(text=text.encode("utf-8", "replace").decode())
 
-    def _names_of(self, file: str) -> dict[str, Any]:
+    def _names_of(self, file: str) -> dict[str, Foreign]:
         return self._cells.file(file).state.names
 
     def _list_names(self, question: ListNames) -> Names:
@@ -202,7 +202,7 @@ def _answer_input() -> None:
         sys.stdout.write(f"{prompt}\n")
         return ""
 
-    builtins.input = empty_line  # type: ignore[assignment]
+    builtins.input = empty_line
     getpass.getpass = lambda prompt="", stream=None: empty_line(prompt)
 
 

@@ -3,18 +3,17 @@
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from grader.sandbox.protocol import DeviceLog, DeviceRefusal, DtypeUse, Start
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 
-__builtins__ = BUILTINS
+shield(globals())
 
 MOST_DTYPES = 32
 MOST_REFUSALS = 16
 
 
-def find_virtual_gpu() -> Any:
+def find_virtual_gpu() -> Foreign:
     """Return the package of the virtual GPU, None where this build has none."""
     if importlib.util.find_spec("grader.vgpu") is None:
         return None
@@ -32,8 +31,8 @@ class Device:
         state: ``virtual``, ``none`` or ``unavailable: REASON-CODE``.
     """
 
-    def __init__(self, package: Any, start: Start) -> None:
-        self._package: Any = None
+    def __init__(self, package: Foreign, start: Start) -> None:
+        self._package: Foreign = None
         self._earlier: DeviceLog | None = None
         self.state = "none"
         if package is None or not start.card:
@@ -62,7 +61,7 @@ class Device:
         if self._package is None:
             return False
         self._earlier = join_logs(self._earlier, read_log(self._package.take_log()))
-        return self._earlier is not None and _is_use(self._earlier)
+        return _is_use(self._earlier)
 
     def take_log(self) -> DeviceLog | None:
         """Return what the cell did on the device, None if nothing."""
@@ -82,7 +81,7 @@ class Device:
             yield
 
 
-def read_log(log: Any) -> DeviceLog:
+def read_log(log: Foreign) -> DeviceLog:
     """Return a log of the device as a message, bounded."""
     return DeviceLog(
         allocated_before=log.allocated_before,

@@ -1,7 +1,6 @@
 """Calls an object of the student's on inputs and reports what it returned."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -9,7 +8,7 @@ from grader.sandbox.asking import Asking
 from grader.sandbox.names import kind_of
 from grader.sandbox.owned import Owned
 from grader.sandbox.protocol import Called, CallGate, Target
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import (
     DTYPES,
     Base,
@@ -18,7 +17,7 @@ from grader.sandbox.values import (
     type_name,
 )
 
-__builtins__ = BUILTINS
+shield(globals())
 
 _tensor = torch.tensor
 _unbind = Base.unbind
@@ -33,11 +32,11 @@ class NoTarget(Exception):
 class Targets:
     """Finds targets, and keeps what was built for them."""
 
-    def __init__(self, namespace: Callable[[str], dict[str, Any]]) -> None:
+    def __init__(self, namespace: Callable[[str], dict[str, Foreign]]) -> None:
         self._namespace = namespace
-        self._built: dict[tuple[str, str], tuple[Any, Any]] = {}
+        self._built: dict[tuple[str, str], tuple[Foreign, Foreign]] = {}
 
-    def find(self, target: Target) -> Any:
+    def find(self, target: Target) -> Foreign:
         """Return the object of a target, built if it asks for that.
 
         Raises:
@@ -68,16 +67,16 @@ class GateCaller:
     def answer(self, question: CallGate) -> Called:
         """Return what the object gave for each row."""
         with self._asking.apart():
-            built: list[Any] = []
+            built: list[Foreign] = []
             failed = self._asking.calls([lambda: built.append(self._find(question.target))])[0]
             if not built:
                 return Called(outputs=(), built=failed.text or "raised")
             return self._call(built[0], question)
 
-    def _find(self, target: Target) -> Any:
+    def _find(self, target: Target) -> Foreign:
         return self._targets.find(target)
 
-    def _call(self, gate: Any, question: CallGate) -> Called:
+    def _call(self, gate: Foreign, question: CallGate) -> Called:
         owned = Owned(gate)
         dtype, device = _input_kind(owned, question)
         inputs = _Inputs(question, dtype, device)
@@ -117,19 +116,19 @@ class _Inputs:
         self._device = device
         self._whole = not (dtype.is_floating_point or dtype.is_complex)
 
-    def calls(self, gate: Any) -> list[Callable[[], Any]]:
+    def calls(self, gate: Foreign) -> list[Callable[[], Foreign]]:
         """Return the calls to make."""
         rows = self._question.rows
         if self._question.form == "batch":
             return [lambda: gate(self._tensor([list(row) for row in rows]))]
         return [lambda row=row: gate(*self._arguments(row)) for row in rows]  # type: ignore[misc]
 
-    def _arguments(self, row: tuple[float, ...]) -> tuple[Any, ...]:
+    def _arguments(self, row: tuple[float, ...]) -> tuple[Foreign, ...]:
         if self._question.form == "vector":
             return (self._tensor(list(row)),)
         if self._question.form == "scalars":
             return tuple(self._tensor(number) for number in row)
         return tuple(int(number) if self._whole else number for number in row)
 
-    def _tensor(self, values: Any) -> Any:
+    def _tensor(self, values: Foreign) -> Foreign:
         return _tensor(values, dtype=self._dtype, device=self._device)

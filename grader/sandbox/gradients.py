@@ -1,13 +1,11 @@
 """Reads the tensors that live in a namespace, with their gradients."""
 
-from typing import Any
-
 from grader.sandbox.device import Device
 from grader.sandbox.protocol import Gradients, NamedTensor
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import Base, TensorNumbers, bounded, is_tensor, no_modes, small_grad
 
-__builtins__ = BUILTINS
+shield(globals())
 
 MOST_TENSORS = 256
 MOST_ELEMENTS = 16
@@ -15,7 +13,9 @@ MOST_ELEMENTS = 16
 _numel = Base.numel
 
 
-def read_gradients(namespace: dict[str, Any], numbers: TensorNumbers, device: Device) -> Gradients:
+def read_gradients(
+    namespace: dict[str, Foreign], numbers: TensorNumbers, device: Device
+) -> Gradients:
     """Return the small tensors that names are bound to, without IPython's own names."""
     found: list[NamedTensor] = []
     with no_modes(), device.scratch():

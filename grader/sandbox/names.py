@@ -10,17 +10,16 @@ import ast
 import re
 import types
 from collections.abc import Iterator
-from typing import Any
 
 import numpy
 import torch
 
 from grader.sandbox.placeholders import Placeholder
 from grader.sandbox.protocol import BoundName
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import bounded, is_tensor, type_name
 
-__builtins__ = BUILTINS
+shield(globals())
 
 Module = torch.nn.Module
 MOST_NAMES = 512
@@ -31,8 +30,15 @@ _SHELL_NAMES = frozenset({"In", "Out", "exit", "quit", "get_ipython"})
 _CHANGING_METHODS = frozenset({"load_state_dict", "apply", "register_buffer", "register_parameter",
                                "add_module", "append", "extend", "insert", "update"})  # fmt: skip
 _CHANGING_FUNCTIONS = frozenset({"setattr", "delattr"})
-_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-_COLLECTIONS = (list, tuple, set, frozenset, dict)
+_KINDS: tuple[tuple[tuple[type, ...], str], ...] = (
+    ((Module,), "network"),
+    ((Placeholder,), "other"),
+    ((int, float, complex, numpy.number, numpy.bool_), "number"),
+    ((str,), "text"),
+    ((types.ModuleType,), "module"),
+    ((types.FunctionType, types.BuiltinFunctionType, types.MethodType), "function"),
+    ((list, tuple, set, frozenset, dict), "collection"),
+)
 
 
 class _Bindings(ast.NodeVisitor):
@@ -162,7 +168,7 @@ def _root(node: ast.AST) -> str | None:
 class NameTable:
     """Names that the cells of one file have bound, in the order of their last binding."""
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
+    def __init__(self, namespace: dict[str, Foreign]) -> None:
         self._namespace = namespace
         self._last: dict[str, None] = {}
         self._before: dict[str, int] = {}
@@ -241,27 +247,16 @@ def describe_name(name: str, value: object) -> BoundName:
     )
 
 
-def kind_of(value: Any) -> Any:
+def kind_of(value: Foreign) -> Foreign:
     """Return the kind of a value as `BoundName.kind` names it."""
     kind = type(value)
     if is_tensor(value):
         return "tensor"
     if issubclass(kind, type):
         return "network-class" if Module in _mro(value) else "class"
-    if issubclass(kind, Module):
-        return "network"
-    if kind is Placeholder:
-        return "other"
-    if kind in (int, float, bool, complex) or issubclass(kind, numpy.number | numpy.bool_):
-        return "number"
-    if kind is str:
-        return "text"
-    if issubclass(kind, types.ModuleType):
-        return "module"
-    if issubclass(kind, _FUNCTIONS):
-        return "function"
-    if issubclass(kind, _COLLECTIONS):
-        return "collection"
+    for types_, name in _KINDS:
+        if issubclass(kind, types_):
+            return name
     return "instance" if any("__call__" in vars(part) for part in _mro(kind)) else "other"
 
 
@@ -269,7 +264,7 @@ def _mro(kind: type) -> tuple[type, ...]:
     return type.__dict__["__mro__"].__get__(kind)  # type: ignore[no-any-return]
 
 
-def _class_name(kind: Any) -> str:
+def _class_name(kind: Foreign) -> str:
     return bounded(type.__dict__["__name__"].__get__(kind), 100)
 
 

@@ -1,7 +1,7 @@
 """Describes the student's networks, and calls the student's counting function on networks."""
 
-from collections.abc import Iterator
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -9,8 +9,9 @@ from grader.sandbox.asking import Asking
 from grader.sandbox.gates import Targets
 from grader.sandbox.names import kind_of
 from grader.sandbox.protocol import Called, CountNetworks, Layer, Network, Networks, Parameter
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import (
+    Base,
     TensorNumbers,
     bounded,
     is_tensor,
@@ -20,7 +21,7 @@ from grader.sandbox.values import (
     type_name,
 )
 
-__builtins__ = BUILTINS
+shield(globals())
 
 MOST_PARAMETERS = 2048
 MOST_DEPTH = 32
@@ -33,11 +34,12 @@ BatchNorm2d = torch.nn.BatchNorm2d
 BatchNorm1d = torch.nn.BatchNorm1d
 LayerNorm = torch.nn.LayerNorm
 Sigmoid = torch.nn.Sigmoid
+_set_requires_grad = Base.requires_grad_
 _dict_of = object.__getattribute__
 
 
 def describe_networks(
-    names: tuple[str, ...], namespace: dict[str, Any], numbers: TensorNumbers
+    names: tuple[str, ...], namespace: dict[str, Foreign], numbers: TensorNumbers
 ) -> Networks:
     """Return the parameters of those names that are networks."""
     return Networks(
@@ -53,7 +55,7 @@ def describe_networks(
     )
 
 
-def _read_parameters(network: Any, numbers: TensorNumbers) -> tuple[Parameter, ...]:
+def _read_parameters(network: Foreign, numbers: TensorNumbers) -> tuple[Parameter, ...]:
     found: list[Parameter] = []
     with no_modes():
         for name, parameter, module in _walk(network, "", ()):
@@ -75,7 +77,9 @@ def _read_parameters(network: Any, numbers: TensorNumbers) -> tuple[Parameter, .
     return tuple(found)
 
 
-def _walk(module: Any, prefix: str, above: tuple[object, ...]) -> Iterator[tuple[str, Any, Any]]:
+def _walk(
+    module: Foreign, prefix: str, above: tuple[object, ...]
+) -> Iterator[tuple[str, Foreign, Foreign]]:
     """Yield name, parameter and module in the order of `named_parameters`, shared ones again."""
     if any(module is each for each in above) or len(above) > MOST_DEPTH:
         return
@@ -95,19 +99,23 @@ class NetworkCounter:
         self._targets = targets
         self._asking = asking
 
-    def answer(self, question: CountNetworks, namespace: dict[str, Any]) -> Called:
+    def answer(self, question: CountNetworks, namespace: dict[str, Foreign]) -> Called:
         """Return what the function gave for each network."""
         with self._asking.apart():
-            found: list[Any] = []
+            found: list[Foreign] = []
             failed = self._asking.calls([lambda: found.append(self._targets.find(question.target))])
             if not found:
                 return Called(outputs=(), built=failed[0].text or "raised")
             function = found[0]
+            calls: list[Callable[[], Foreign]]
             if question.names:
-                calls = [lambda name=name: function(namespace[name]) for name in question.names]
+                calls = [
+                    functools.partial(lambda name: function(namespace[name]), name)
+                    for name in question.names
+                ]
             else:
                 calls = [
-                    lambda layers=layers: function(build_network(layers))
+                    functools.partial(lambda layers: function(build_network(layers)), layers)
                     for layers in question.networks
                 ]
             return Called(
@@ -117,9 +125,9 @@ class NetworkCounter:
             )
 
 
-def build_network(layers: tuple[Layer, ...]) -> Any:
+def build_network(layers: tuple[Layer, ...]) -> Foreign:
     """Return the network that the judge describes."""
-    modules: list[Any] = []
+    modules: list[Foreign] = []
     after_conv = False
     for layer in layers:
         if 0 <= layer.same_as < len(modules):
@@ -129,12 +137,12 @@ def build_network(layers: tuple[Layer, ...]) -> Any:
         after_conv = layer.type == "conv" or (after_conv and layer.type != "linear")
         if layer.frozen:
             for _, parameter, _ in _walk(module, "", ()):
-                torch.Tensor.requires_grad_(parameter, requires_grad=False)
+                _set_requires_grad(parameter, False)  # noqa: FBT003 - a C function
         modules.append(module)
     return Sequential(*modules)
 
 
-def _build_layer(layer: Layer, *, after_conv: bool) -> Any:
+def _build_layer(layer: Layer, *, after_conv: bool) -> Foreign:
     if layer.type == "linear":
         return Linear(layer.inputs, layer.outputs, bias=layer.bias)
     if layer.type == "conv":

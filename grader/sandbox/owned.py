@@ -10,16 +10,15 @@ import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy
 import torch
 
 from grader.sandbox.placeholders import is_library
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import Base, data_of, dtype_of, is_tensor, no_modes
 
-__builtins__ = BUILTINS
+shield(globals())
 
 MOST_OBJECTS = 5000
 MOST_TENSORS = 256
@@ -42,6 +41,13 @@ _is_floating = torch.dtype.is_floating_point.__get__  # type: ignore[attr-define
 _PLAIN = (int, float, complex, bool, str, bytes, bytearray, type(None), types.ModuleType,
           types.BuiltinFunctionType, range, slice)  # fmt: skip
 _SEQUENCES = (list, tuple, set, frozenset, deque)
+_WRAPPERS: tuple[tuple[type, tuple[str, ...]], ...] = (
+    (types.MethodType, ("__self__", "__func__")),
+    (functools.partial, ("func", "args", "keywords")),
+    (staticmethod, ("__func__",)),
+    (classmethod, ("__func__",)),
+    (property, ("fget", "fset")),
+)
 _MAPPINGS = (dict, OrderedDict, defaultdict, types.MappingProxyType)
 
 
@@ -49,10 +55,10 @@ class Owned:
     """The tensors and arrays that an object owns, each storage once."""
 
     def __init__(self, owner: object) -> None:
-        self._by_storage: dict[Any, Any] = {}
-        self.arrays: list[Any] = []
-        self.first_parameter: Any = None
-        self.first_floating: Any = None
+        self._by_storage: dict[Foreign, Foreign] = {}
+        self.arrays: list[Foreign] = []
+        self.first_parameter: Foreign = None
+        self.first_floating: Foreign = None
         self._seen: dict[int, object] = {}
         self._queue: deque[tuple[object, int]] = deque([(owner, 0)])
         with no_modes():
@@ -64,11 +70,11 @@ class Owned:
         self._seen.clear()
 
     @property
-    def tensors(self) -> list[Any]:
+    def tensors(self) -> list[Foreign]:
         """The tensors, those of a shared storage by the largest."""
         return list(self._by_storage.values())[:MOST_TENSORS]
 
-    def _enter(self, value: Any, depth: int) -> None:
+    def _enter(self, value: Foreign, depth: int) -> None:
         kind = type(value)
         if is_tensor(value):
             self._add_tensor(value)
@@ -78,37 +84,17 @@ class Owned:
             if value.dtype.kind in "fic" and value.flags.writeable:
                 self.arrays.append(value)
         else:
-            for part in self._parts(value, kind):
+            for part in _parts(value, kind):
                 self._queue.append((part, depth))
 
-    def _parts(self, value: Any, kind: type) -> Iterator[object]:
-        if issubclass(kind, _SEQUENCES):
-            yield from _first(value)
-        elif issubclass(kind, _MAPPINGS):
-            yield from _first(value.values())
-        elif issubclass(kind, types.FunctionType):
-            yield from _function_parts(value)
-        elif issubclass(kind, types.MethodType):
-            yield from (value.__self__, value.__func__)
-        elif issubclass(kind, functools.partial):
-            yield from (value.func, value.args, value.keywords)
-        elif issubclass(kind, staticmethod | classmethod):
-            yield value.__func__
-        elif issubclass(kind, property):
-            yield from (value.fget, value.fset)
-        elif issubclass(kind, type):
-            yield from _class_parts(value)
-        else:
-            yield from _object_parts(value, kind)
-
-    def _add_tensor(self, tensor: Any) -> None:
+    def _add_tensor(self, tensor: Foreign) -> None:
         if _is_floating(dtype_of(tensor)):
             if self.first_floating is None:
                 self.first_floating = tensor
             if self.first_parameter is None and issubclass(type(tensor), torch.nn.Parameter):
                 self.first_parameter = tensor
         try:
-            key: Any = _address(_storage(tensor)) or id(tensor)
+            key: Foreign = _address(_storage(tensor)) or id(tensor)
         except (RuntimeError, NotImplementedError):
             key = id(tensor)
         known = self._by_storage.get(key)
@@ -118,7 +104,7 @@ class Owned:
     @contextmanager
     def restored(self) -> Iterator[None]:
         """Put every tensor and array back as it was, whatever the body does."""
-        kept: list[tuple[Any, Any]] = []
+        kept: list[tuple[Foreign, Foreign]] = []
         budget = MOST_ELEMENTS
         with no_modes(), torch.no_grad():
             for tensor in self.tensors:
@@ -168,7 +154,7 @@ class Owned:
         return count
 
 
-def _put_back(tensor: Any, saved: Any) -> None:
+def _put_back(tensor: Foreign, saved: Foreign) -> None:
     try:
         _copy(data_of(tensor), saved)
     except RuntimeError:
@@ -176,7 +162,23 @@ def _put_back(tensor: Any, saved: Any) -> None:
         return
 
 
-def _first(items: Any) -> Iterator[object]:
+def _parts(value: Foreign, kind: type) -> Iterator[object]:
+    """Return what a value holds."""
+    if issubclass(kind, _SEQUENCES):
+        return _first(value)
+    if issubclass(kind, _MAPPINGS):
+        return _first(value.values())
+    if issubclass(kind, types.FunctionType):
+        return _function_parts(value)
+    if issubclass(kind, type):
+        return _class_parts(value)
+    for wrapper, attributes in _WRAPPERS:
+        if issubclass(kind, wrapper):
+            return (getattr(value, name) for name in attributes)
+    return _object_parts(value, kind)
+
+
+def _first(items: Foreign) -> Iterator[object]:
     try:
         for number, item in enumerate(items):
             if number >= MOST_ITEMS:
@@ -186,7 +188,7 @@ def _first(items: Any) -> Iterator[object]:
         return
 
 
-def _function_parts(function: Any) -> Iterator[object]:
+def _function_parts(function: Foreign) -> Iterator[object]:
     code = function.__code__
     if is_library(code.co_filename):
         return
@@ -212,7 +214,7 @@ def _mentioned(code: types.CodeType, depth: int) -> Iterator[str]:
                 yield from _mentioned(constant, depth + 1)
 
 
-def _class_parts(owner: Any) -> Iterator[object]:
+def _class_parts(owner: Foreign) -> Iterator[object]:
     for kind in type.__dict__["__mro__"].__get__(owner):
         if not _is_library_class(kind):
             yield from type.__dict__["__dict__"].__get__(kind).values()
@@ -229,11 +231,12 @@ def _is_library_class(kind: type) -> bool:
     return bool(functions) and all(is_library(each.__code__.co_filename) for each in functions)
 
 
-def _object_parts(value: Any, kind: type) -> Iterator[object]:
+def _object_parts(value: Foreign, kind: type) -> Iterator[object]:
     try:
-        yield from _first(_instance_dict(value, "__dict__").values())
+        attributes = _instance_dict(value, "__dict__")
     except AttributeError:
-        pass
+        attributes = {}
+    yield from _first(attributes.values())
     for base in type.__dict__["__mro__"].__get__(kind):
         for member in type.__dict__["__dict__"].__get__(base).values():
             if type(member) is types.MemberDescriptorType and not _is_library_class(base):

@@ -12,11 +12,11 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 
-__builtins__ = BUILTINS
+shield(globals())
 
 _LIBRARY_PATHS = tuple(
     {sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -55,9 +55,15 @@ class Placeholder:
     def _used(self, *args: object, **keywords: object) -> NoReturn:
         raise _missing(self._module, self._path)
 
-    for _name in ["call", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "pow", "rpow", "matmul", "rmatmul", "and", "rand", "or", "ror", "xor", "rxor", "neg", "pos", "abs", "invert", "lt", "le", "gt", "ge", "getitem", "setitem", "delitem", "len", "iter", "next", "contains", "enter", "exit", "aenter", "aexit", "await", "bool", "int", "float", "index"]:
-        locals()[f"__{_name}__"] = _used
-    del _name
+    # fmt: off
+    __call__ = __bool__ = __int__ = __float__ = __index__ = __len__ = __iter__ = __next__ = _used
+    __contains__ = __getitem__ = __setitem__ = __delitem__ = _used
+    __enter__ = __exit__ = __aenter__ = __aexit__ = __await__ = _used
+    __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __pos__ = __abs__ = __invert__ = _used
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __matmul__ = __rmatmul__ = _used
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _used
+    __pow__ = __rpow__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _used
+    # fmt: on
 
 
 def _missing(module: str, path: str) -> MissingModule:
@@ -154,7 +160,7 @@ def trace_placeholder(error: BaseException | None) -> str:
 
 
 def _placeholder_module(name: str) -> ModuleType:
-    module: Any = PlaceholderModule(name)
+    module: Foreign = PlaceholderModule(name)
     module.__path__ = []
     return module  # type: ignore[no-any-return]
 

@@ -4,15 +4,16 @@ Nothing is kept alive by it: a record is text and numbers, tensors are told apar
 references, and what is held while backward runs are leaves, which live anyway.
 """
 
+import contextlib
 import functools
 from collections import deque
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 from grader.sandbox.device import Device
 from grader.sandbox.protocol import BackwardNode, BackwardRun, TensorFact
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import (
     TensorNumbers,
     bounded,
@@ -26,7 +27,7 @@ from grader.sandbox.values import (
     type_name,
 )
 
-__builtins__ = BUILTINS
+shield(globals())
 
 MOST_NODES = 256
 MOST_RUNS = 8
@@ -36,10 +37,10 @@ MOST_SAVED = 16
 class Graph:
     """A backward graph, walked from its root, breadth first."""
 
-    def __init__(self, root: Any, numbers: TensorNumbers) -> None:
+    def __init__(self, root: Foreign, numbers: TensorNumbers) -> None:
         self.nodes: list[BackwardNode] = []
         self.tensors: dict[int, TensorFact] = {}
-        self.leaves: dict[int, Any] = {}
+        self.leaves: dict[int, Foreign] = {}
         self.cut = False
         self._numbers = numbers
         function = grad_fn_of(root)
@@ -50,8 +51,8 @@ class Graph:
             return
         self._walk(function)
 
-    def _walk(self, root: Any) -> None:
-        numbered: dict[Any, int] = {root: 0}
+    def _walk(self, root: Foreign) -> None:
+        numbered: dict[Foreign, int] = {root: 0}
         queue = deque([root])
         while queue:
             function = queue.popleft()
@@ -70,7 +71,7 @@ class Graph:
                 inputs.append(numbered[following])
             self.nodes.append(self._read_node(function, numbered[function], tuple(inputs)))
 
-    def _read_node(self, function: Any, number: int, inputs: tuple[int, ...]) -> BackwardNode:
+    def _read_node(self, function: Foreign, number: int, inputs: tuple[int, ...]) -> BackwardNode:
         name = type_name(function)
         leaf = getattr(function, "variable", None) if name == "AccumulateGrad" else None
         if leaf is not None:
@@ -79,11 +80,11 @@ class Graph:
             )
         operands: list[tuple[str, int]] = []
         scalars: list[tuple[str, str]] = []
-        for attribute in _saved_attributes(type(function)):
+        for attribute in _saved_attributes(function.__class__):
             try:
                 value = getattr(function, attribute)
             except RuntimeError:
-                continue  # freed by an earlier run
+                continue  # freed by an earlier run, or changed in place since
             short = attribute.removeprefix("_saved_")
             if is_tensor(value):
                 operands.append((short, self._note(value)))
@@ -97,7 +98,7 @@ class Graph:
             scalars=tuple(scalars),
         )
 
-    def _note(self, tensor: Any, *, leaf: bool = False) -> int:
+    def _note(self, tensor: Foreign, *, leaf: bool = False) -> int:
         fact = self._numbers.fact(tensor)
         self.tensors[fact.id] = fact
         if leaf or (fact.leaf and fact.requires_grad):
@@ -106,11 +107,11 @@ class Graph:
 
 
 @functools.cache
-def _saved_attributes(kind: type) -> tuple[str, ...]:
+def _saved_attributes(kind: Foreign) -> tuple[str, ...]:
     return tuple(name for name in dir(kind) if name.startswith("_saved_"))[:MOST_SAVED]
 
 
-def read_grads(leaves: dict[int, Any]) -> dict[int, tuple[str, ...]]:
+def read_grads(leaves: dict[int, Foreign]) -> dict[int, tuple[str, ...]]:
     """Return the gradients of those leaves that have one."""
     grads = {number: small_grad(leaf) for number, leaf in leaves.items()}
     return {number: grad for number, grad in grads.items() if grad is not None}
@@ -145,13 +146,13 @@ class BackwardRecorder:
         self._runs, self._count = [], 0
         return taken
 
-    def _wrap(self, function: Any, how: Literal["backward", "grad"]) -> Any:
+    def _wrap(self, function: Foreign, how: Literal["backward", "grad"]) -> Foreign:
         @functools.wraps(function)
-        def recorded(*args: Any, **keywords: Any) -> Any:
+        def recorded(*args: Foreign, **keywords: Foreign) -> Foreign:
             if self._inside or self._paused:
                 return function(*args, **keywords)
             self._inside = True
-            result: Any = None
+            result: Foreign = None
             failed = ""
             pending: list[_Pending] = []
             try:
@@ -173,18 +174,19 @@ class BackwardRecorder:
 
         return recorded
 
-    def _begin(self, how: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> "list[_Pending]":
+    def _begin(
+        self, how: str, args: tuple[Foreign, ...], keywords: dict[str, Foreign]
+    ) -> "list[_Pending]":
         roots = _as_tensors(_argument(args, keywords, ("self", "tensors", "outputs"), 0))
         inputs = _as_tensors(_argument(args, keywords, ("inputs",), 1)) if how == "grad" else []
         pending: list[_Pending] = []
         for root in roots[: MOST_RUNS - len(self._runs)]:
-            try:
+            # A record that fails may not disturb the run.
+            with contextlib.suppress(Exception):
                 pending.append(self._read(root, inputs))
-            except Exception:  # noqa: BLE001 - a record that fails may not disturb the run
-                continue
         return pending
 
-    def _read(self, root: Any, inputs: list[Any]) -> "_Pending":
+    def _read(self, root: Foreign, inputs: list[Foreign]) -> "_Pending":
         with no_modes(), _apart(self._device, root):
             graph = Graph(root, self._numbers)
             fact = self._numbers.fact(root)
@@ -193,7 +195,7 @@ class BackwardRecorder:
             return _Pending(root=fact, graph=graph, inputs=[tensor.id for tensor in asked],
                             before=read_grads(graph.leaves))  # fmt: skip
 
-    def _end(self, how: Any, pending: "list[_Pending]", result: Any, failed: str) -> None:
+    def _end(self, how: Foreign, pending: "list[_Pending]", result: Foreign, failed: str) -> None:
         for run in pending:
             try:
                 after = self._read_after(how, run, result)
@@ -212,7 +214,7 @@ class BackwardRecorder:
                 )
             )
 
-    def _read_after(self, how: str, run: "_Pending", result: Any) -> dict[int, tuple[str, ...]]:
+    def _read_after(self, how: str, run: "_Pending", result: Foreign) -> dict[int, tuple[str, ...]]:
         if how == "backward":
             with _apart(self._device, *run.graph.leaves.values()):
                 return read_grads(run.graph.leaves)
@@ -242,7 +244,7 @@ class _Pending:
         self.before = before
 
 
-def _apart(device: Device, *tensors: Any) -> Any:
+def _apart(device: Device, *tensors: Foreign) -> Foreign:
     """Return the device's scratch where reading may take memory on it."""
     if all(device_of(tensor).type == "cpu" for tensor in tensors):
         return torch.no_grad()
@@ -250,15 +252,15 @@ def _apart(device: Device, *tensors: Any) -> Any:
 
 
 def _argument(
-    args: tuple[Any, ...], keywords: dict[str, Any], names: tuple[str, ...], place: int
-) -> Any:
+    args: tuple[Foreign, ...], keywords: dict[str, Foreign], names: tuple[str, ...], place: int
+) -> Foreign:
     for name in names:
         if name in keywords:
             return keywords[name]
     return args[place] if len(args) > place else None
 
 
-def _as_tensors(value: Any) -> list[Any]:
+def _as_tensors(value: Foreign) -> list[Foreign]:
     if is_tensor(value):
         return [value]
     if type(value) in (list, tuple):

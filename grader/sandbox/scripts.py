@@ -4,13 +4,12 @@ import __future__
 
 import ast
 from collections.abc import Callable
-from typing import Any
 
 from grader.sandbox.protocol import RunCell
 from grader.sandbox.shell import QuietShell
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 
-__builtins__ = BUILTINS
+shield(globals())
 
 _FUTURE_FLAGS = 0
 for _feature in __future__.all_feature_names:
@@ -25,7 +24,7 @@ class ScriptRunner:
             could not be parsed.
     """
 
-    def __init__(self, shell: QuietShell, namespace: dict[str, Any]) -> None:
+    def __init__(self, shell: QuietShell, namespace: dict[str, Foreign]) -> None:
         self.tree: ast.Module | None = None
         self._shell = shell
         self._namespace = namespace
@@ -59,7 +58,8 @@ class ScriptRunner:
         except SyntaxError as error:
             plain_error = error
         try:
-            tree = ast.parse(self._shell.input_transformer_manager.transform_cell(source))
+            plain: str = self._shell.input_transformer_manager.transform_cell(source)
+            tree = ast.parse(plain)
         except (SyntaxError, ValueError):
             raise plain_error from None
         self._namespace.setdefault("get_ipython", self._shell.get_ipython)

@@ -10,7 +10,6 @@ import builtins
 import sys
 import warnings
 from types import ModuleType
-from typing import Any
 
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
@@ -18,26 +17,33 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.text import SList
 from traitlets.config import Config
 
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 
-__builtins__ = BUILTINS
+shield(globals())
 
 MOST_COMMANDS = 64
 MOST_COMMAND_CHARACTERS = 300
 
-_REAL_LINE_MAGICS = frozenset(
-    ["time", "timeit", "who", "whos", "who_ls", "precision", "xdel", "reset", "reset_selective", "pprint"]
-)
-_REAL_CELL_MAGICS = frozenset(["time", "timeit", "capture"])
-_COMMAND_MAGICS = frozenset(
-    ["system", "sx", "sh", "bash", "script", "pip", "conda", "mamba", "uv", "run", "cmd", "perl", "ruby", "python", "python2", "python3", "!"]
-)
-_SILENT_MAGICS = frozenset(
-    ["cd", "matplotlib", "load_ext", "reload_ext", "autoreload", "config", "env", "set_env", "pylab", "pwd", "ls", "mkdir", "rm", "cp", "mv", "cat", "tb", "html", "javascript", "js", "latex", "markdown", "svg", "HTML", "SVG", "tensorboard", "tensorflow_version", "colors", "xmode", "pdb", "automagic", "store"]
-)
+# fmt: off
+_REAL_LINE_MAGICS = frozenset((
+    "time", "timeit", "who", "whos", "who_ls", "precision", "xdel", "reset", "reset_selective",
+    "pprint",
+))
+_REAL_CELL_MAGICS = frozenset(("time", "timeit", "capture"))
+_COMMAND_MAGICS = frozenset((
+    "system", "sx", "sh", "bash", "script", "pip", "conda", "mamba", "uv", "run", "cmd", "perl",
+    "ruby", "python", "python2", "python3", "!",
+))
+_SILENT_MAGICS = frozenset((
+    "cd", "matplotlib", "load_ext", "reload_ext", "autoreload", "config", "env", "set_env",
+    "pylab", "pwd", "ls", "mkdir", "rm", "cp", "mv", "cat", "tb", "html", "javascript", "js",
+    "latex", "markdown", "svg", "HTML", "SVG", "tensorboard", "tensorflow_version", "colors",
+    "xmode", "pdb", "automagic", "store",
+))
+# fmt: on
 
 
-class QuietDisplayHook(DisplayHook):  # type: ignore[misc]
+class QuietDisplayHook(DisplayHook):
     """Shows the text of a result without the ``Out[1]:`` before it."""
 
     def write_output_prompt(self) -> None:
@@ -50,11 +56,11 @@ class QuietDisplayHook(DisplayHook):  # type: ignore[misc]
             sys.stdout.write(format_dict["text/plain"] + "\n")
 
 
-class NamingCompiler(CachingCompiler):  # type: ignore[misc]
+class NamingCompiler(CachingCompiler):
     """Remembers the file name under which IPython compiled the latest cell."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.latest = ""
 
     def cache(self, transformed_code: str, number: int = 0, raw_code: str | None = None) -> str:
@@ -63,7 +69,7 @@ class NamingCompiler(CachingCompiler):  # type: ignore[misc]
         return self.latest
 
 
-class QuietShell(InteractiveShell):  # type: ignore[misc]
+class QuietShell(InteractiveShell):
     """IPython's shell without a terminal, a kernel, a home folder or child processes.
 
     Attributes:
@@ -80,16 +86,17 @@ class QuietShell(InteractiveShell):  # type: ignore[misc]
     def __init__(self) -> None:
         self.commands: list[str] = []
         self.cell_tree: ast.Module | None = None
-        self.nvidia_smi: Any = None
-        self.write_file: Any = None
-        self.started: Any = None
+        self.nvidia_smi: Foreign = None
+        self.write_file: Foreign = None
+        self.started: Foreign = None
         config = Config()
         config.HistoryManager.enabled = False
         config.HistoryManager.hist_file = ":memory:"
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             ipython_dir="", config=config, autocall=0, colors="nocolor", xmode="Minimal"
         )
-        self.display_formatter.active_types = ["text/plain"]
+        formatter: Foreign = self.display_formatter
+        formatter.active_types = ["text/plain"]
         warnings.filterwarnings("ignore", message="To exit: use")
 
     # What IPython would look for in the home folder or do to the whole process.
@@ -108,14 +115,14 @@ class QuietShell(InteractiveShell):  # type: ignore[misc]
 
     # Tracebacks are data.
 
-    def showtraceback(self, exc_tuple: Any = None, *args: Any, **keywords: Any) -> None:
+    def showtraceback(self, exc_tuple: Foreign = None, *args: Foreign, **keywords: Foreign) -> None:
         """Keep the exception as IPython does, in `sys.last_traceback`, and print nothing."""
         try:
-            self._get_exc_info(exc_tuple)
+            self._get_exc_info(exc_tuple)  # type: ignore[no-untyped-call]
         except ValueError:
             return
 
-    def showsyntaxerror(self, *args: Any, **keywords: Any) -> None:
+    def showsyntaxerror(self, *args: Foreign, **keywords: Foreign) -> None:
         """Keep the exception and print nothing."""
         self.showtraceback()
 
@@ -124,16 +131,22 @@ class QuietShell(InteractiveShell):  # type: ignore[misc]
         self.showtraceback()
 
     def _format_exception_for_storage(
-        self, exception: BaseException, *args: Any, **keywords: Any
-    ) -> dict[str, Any]:
+        self, exception: BaseException, *args: Foreign, **keywords: Foreign
+    ) -> dict[str, Foreign]:
         """Store the name alone: nobody reads the history here, and formatting reads files."""
         return {"ename": type(exception).__name__, "evalue": "", "traceback": []}
 
     # The running cell.
 
+    @property
+    def latest_file(self) -> str:
+        """The file name that frames of the latest cell carry."""
+        compiler: Foreign = self.compile
+        return str(compiler.latest)
+
     def transform_ast(self, node: ast.Module) -> ast.Module:
         """Keep the tree, from which bound names are read."""
-        tree: ast.Module = super().transform_ast(node)
+        tree: ast.Module = super().transform_ast(node)  # type: ignore[no-untyped-call]
         if self.cell_tree is None:
             self.cell_tree = tree
             if self.started is not None:
@@ -161,7 +174,7 @@ class QuietShell(InteractiveShell):  # type: ignore[misc]
     system_piped = system
     system_raw = system
 
-    def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:  # noqa: FBT001, FBT002
+    def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Foreign:  # noqa: FBT001, FBT002
         """Note the command, and return the lines of the card's text or nothing."""
         del depth
         if len(self.commands) < MOST_COMMANDS:
@@ -179,7 +192,7 @@ class QuietShell(InteractiveShell):  # type: ignore[misc]
 
     # Magics: a few real ones; the rest is harmless.
 
-    def run_line_magic(self, magic_name: str, line: str, _stack_depth: int = 1) -> Any:
+    def run_line_magic(self, magic_name: str, line: str, _stack_depth: int = 1) -> Foreign:
         """Run a line magic that has a meaning here, and let the others pass."""
         if magic_name in _REAL_LINE_MAGICS or self._own_magic("line", magic_name):
             return super().run_line_magic(magic_name, line, _stack_depth=_stack_depth + 1)
@@ -190,10 +203,11 @@ class QuietShell(InteractiveShell):  # type: ignore[misc]
             sys.stderr.write(f"UsageError: Line magic function `%{magic_name}` not found.\n")
         return None
 
-    def run_cell_magic(self, magic_name: str, line: str, cell: str) -> Any:
+    def run_cell_magic(self, magic_name: str, line: str, cell: str) -> Foreign:
         """Run a cell magic that has a meaning here, and let the others pass."""
         if magic_name in _REAL_CELL_MAGICS or self._own_magic("cell", magic_name):
-            return super().run_cell_magic(magic_name, line, cell)
+            own: Foreign = super()
+            return own.run_cell_magic(magic_name, line, cell)
         if magic_name in _COMMAND_MAGICS:
             self.record_command(cell)
         elif magic_name in ("writefile", "file"):
@@ -221,14 +235,14 @@ class FileState:
 
     def __init__(self, shell: QuietShell, name: str = "__main__") -> None:
         self.module = ModuleType(name)
-        self.names: dict[str, Any] = vars(self.module)
+        self.names: dict[str, Foreign] = vars(self.module)
         self.names["__builtin__"] = builtins
         self.names["__builtins__"] = builtins
         self._shell = shell
-        self._hidden: dict[str, Any] = {}
+        self._hidden: dict[str, Foreign] = {}
         self._count = 1
-        self._underscores: tuple[Any, Any, Any] = ("", "", "")
-        self._histories: dict[str, Any] = {
+        self._underscores: tuple[Foreign, Foreign, Foreign] = ("", "", "")
+        self._histories: dict[str, Foreign] = {
             "input_hist_parsed": [""],
             "input_hist_raw": [""],
             "output_hist": {},
@@ -251,7 +265,7 @@ class FileState:
         sys.modules["__main__"] = self.module
         if self._fresh:
             self._fresh = False
-            shell.init_user_ns()
+            shell.init_user_ns()  # type: ignore[no-untyped-call]
             self.names.update({"_": "", "__": "", "___": ""})
 
     def leave(self) -> None:

@@ -9,22 +9,21 @@ nothing here.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy
 import torch
 
 from grader.sandbox.protocol import Output, TensorFact, Value
-from grader.sandbox.untouched import BUILTINS
+from grader.sandbox.untouched import Foreign, shield
 
-__builtins__ = BUILTINS
+shield(globals())
 
 MOST_VALUES = 256
 MOST_FACT_VALUES = 16
 MOST_TEXT = 500
 MOST_JSON_BYTES = 4096
 
-Base: Any = torch._C.TensorBase
+Base: Foreign = torch._C.TensorBase
 Tensor = torch.Tensor
 Parameter = torch.nn.Parameter
 NumpyNumber = numpy.number
@@ -37,7 +36,8 @@ _tolist = Base.tolist
 _numel = Base.numel
 _view = Base.view
 _is_contiguous = Base.is_contiguous
-_weak: Any = torch._C._WeakTensorRef
+_C: Foreign = torch._C
+_weak = _C._WeakTensorRef
 _array_tolist = Array.tolist
 _array_ravel = Array.ravel
 _item = numpy.generic.item
@@ -49,7 +49,7 @@ DTYPES: dict[str, torch.dtype] = {
 _names = {dtype: str(dtype).removeprefix("torch.") for dtype in DTYPES.values()}
 
 
-def _getter(name: str) -> Any:
+def _getter(name: str) -> Foreign:
     """Return the function behind a property of tensors."""
     return getattr(Base, name).__get__
 
@@ -118,7 +118,7 @@ def type_name(value: object) -> str:
     return bounded(type.__getattribute__(type(value), "__name__"), 100)
 
 
-def tensor_values(tensor: Any, most: int = MOST_VALUES) -> tuple[str, ...]:
+def tensor_values(tensor: Foreign, most: int = MOST_VALUES) -> tuple[str, ...]:
     """Return the first elements of a tensor in C order.
 
     A larger tensor that is not contiguous gives nothing: flattening it would copy it.
@@ -132,7 +132,7 @@ def tensor_values(tensor: Any, most: int = MOST_VALUES) -> tuple[str, ...]:
         return tuple(number_text(number) for number in _flatten(_tolist(_cpu(flat))))
 
 
-def _flatten(nested: Any) -> Iterator[Any]:
+def _flatten(nested: Foreign) -> Iterator[Foreign]:
     if type(nested) is list:
         for part in nested:
             yield from _flatten(part)
@@ -159,7 +159,7 @@ def _encode(value: object) -> Output:
     if kind is Array or issubclass(kind, NumpyNumber | NumpyBool):
         return _encode_array(value)
     if (kind is list or kind is tuple) and _plain_numbers(value):
-        items: Any = value
+        items: Foreign = value
         return Output(
             type="array",
             values=tuple(number_text(item) for item in items[:MOST_VALUES]),
@@ -168,11 +168,11 @@ def _encode(value: object) -> Output:
     return Output(type="other", text=type_name(value))
 
 
-def _plain_numbers(items: Any) -> bool:
+def _plain_numbers(items: Foreign) -> bool:
     return len(items) > 0 and all(type(item) in (int, float, bool) for item in items[:MOST_VALUES])
 
 
-def _encode_array(value: Any) -> Output:
+def _encode_array(value: Foreign) -> Output:
     if type(value) is not Array:
         return Output(type="array", values=(number_text(_item(value)),))
     if value.dtype.kind not in "biufc":
@@ -197,10 +197,10 @@ class TensorNumbers:
     """
 
     def __init__(self) -> None:
-        self._table: dict[int, tuple[Any, int]] = {}
+        self._table: dict[int, tuple[Foreign, int]] = {}
         self._next = 1
 
-    def number(self, tensor: Any) -> int:
+    def number(self, tensor: Foreign) -> int:
         """Return the number of `tensor`."""
         address = _cdata(tensor)
         known = self._table.get(address)
@@ -212,7 +212,7 @@ class TensorNumbers:
         self._next += 1
         return self._next - 1
 
-    def fact(self, tensor: Any) -> TensorFact:
+    def fact(self, tensor: Foreign) -> TensorFact:
         """Return what is known about `tensor`, with its values if there are few."""
         with no_modes():
             return TensorFact(
@@ -225,7 +225,7 @@ class TensorNumbers:
             )
 
 
-def small_values(tensor: Any) -> tuple[str, ...]:
+def small_values(tensor: Foreign) -> tuple[str, ...]:
     """Return the values of a tensor of at most 16 elements; nothing of a larger one."""
     try:
         if _numel(tensor) > MOST_FACT_VALUES:
@@ -235,7 +235,7 @@ def small_values(tensor: Any) -> tuple[str, ...]:
         return ()
 
 
-def small_grad(tensor: Any) -> tuple[str, ...] | None:
+def small_grad(tensor: Foreign) -> tuple[str, ...] | None:
     """Return the gradient of a tensor as small values, None where there is none."""
     with no_modes():
         if not (is_leaf(tensor) or retains_grad(tensor)):
@@ -262,7 +262,7 @@ def encode_value(name: str, value: object) -> Value:
     return Value(name=name, json=text)
 
 
-def _plain(value: Any, depth: int, budget: list[int]) -> Any:
+def _plain(value: Foreign, depth: int, budget: list[int]) -> Foreign:
     kind = type(value)
     budget[0] -= 1
     if depth < 0 or budget[0] < 0:

@@ -8,6 +8,7 @@ import numpy
 import torch
 
 from grader.sandbox.shell import FileState, QuietShell
+from grader.sandbox.untouched import Foreign
 
 _CELL = """
 import random, math, collections, itertools, functools, typing, dataclasses, warnings, copy, time
@@ -44,8 +45,9 @@ def warm(shell: QuietShell) -> None:
     state = FileState(shell)
     try:
         state.enter()
-        result = shell.run_cell(_CELL, store_history=True)
-        shell.run_cell("%%time\nlen('')", store_history=True)
+        run_cell: Foreign = shell.run_cell
+        result = run_cell(_CELL, store_history=True)
+        run_cell("%%time\nlen('')", store_history=True)
         result.raise_error()
     finally:
         state.leave()
