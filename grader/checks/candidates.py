@@ -1,0 +1,234 @@
+"""How the object that answers a task is found among the names that a section bound.
+
+Names that the assignment declares come first, then instances, classes (built without arguments)
+and functions. The first kind that accepts the inputs is taken; inside it the object that fits best,
+and of equals the latest.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from grader.checks.inputs import Row, table_rows
+from grader.checks.outputs import PLAIN, Answer, read_answers
+from grader.checks.view import Child, SectionView
+from grader.sandbox.protocol import BoundName, Called, CallGate, Target
+
+Form = Literal["vector", "batch", "scalars", "numbers"]
+Convention = Literal["0/1", "-1/+1"]
+
+FORMS: tuple[Form, ...] = ("vector", "batch", "scalars", "numbers")
+"""The ways of giving inputs, in the order in which they are tried."""
+
+KINDS = ("network", "instance", "network-class", "class", "function")
+"""Kinds of objects that can be a gate, in the order in which they are tried."""
+
+_CLASSES = ("network-class", "class")
+_MOST_OF_A_KIND = 24
+_BATCH_ROWS = 128  # a reply holds at most 256 values
+
+
+@dataclass(frozen=True, slots=True)
+class GateObject:
+    """An object of the student's with the form in which it takes inputs.
+
+    Attributes:
+        child: where it lives.
+        bound: its name and kind.
+        target: how it is reached.
+        form: how it takes its inputs.
+        answers: its answers to the rows of the truth table.
+        called: the reply that holds them.
+        signed: whether it takes -1 and +1 as inputs; rows are given as 0 and 1 all the same.
+    """
+
+    child: Child
+    bound: BoundName
+    target: Target
+    form: Form
+    answers: tuple[Answer, ...]
+    called: Called
+    signed: bool = False
+
+    def ask(
+        self, rows: tuple[Row, ...], *, negate: bool = False
+    ) -> tuple[tuple[Answer, ...], Called]:
+        """Return the object's answers to rows of inputs, and the last reply that gave them.
+
+        Raises:
+            ChildGone: the child ended.
+        """
+        step = _BATCH_ROWS if self.form == "batch" else len(rows)
+        answers: list[Answer] = []
+        called = self.called
+        for start in range(0, len(rows), step):
+            part = tuple(self.given(row) for row in rows[start : start + step])
+            called = _call(self.child, self.target, self.form, part, negate=negate)
+            answers += read_answers(called, rows=len(part), batch=self.form == "batch")
+        return tuple(answers), called
+
+    def given(self, row: Row) -> Row:
+        """Return the inputs that stand for a row of 0 and 1."""
+        return tuple(2 * value - 1 for value in row) if self.signed else row
+
+    @property
+    def convention(self) -> Convention:
+        """How it writes false and true: the answers tell."""
+        return convention_of(self.answers)
+
+    @property
+    def type_name(self) -> str:
+        """Name of the object's class; empty for a function."""
+        return "" if self.bound.kind == "function" else self.called.type_name
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An object that does not accept the inputs, and what it did instead.
+
+    Attributes:
+        bound: its name and kind.
+        answer: what came of the most telling call.
+        built: whether there was an object to call; False where a class could not be built.
+        declared: whether the assignment declares the name.
+    """
+
+    bound: BoundName
+    answer: Answer
+    built: bool = True
+    declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search found: the object, or those that did not accept the inputs."""
+
+    found: GateObject | None
+    refused: tuple[Refused, ...] = ()
+
+
+def find_gate(
+    view: SectionView, names: tuple[str, ...], function: Callable[..., int], inputs: int
+) -> Search:
+    """Find the object of a section that is the gate `function` of `inputs` inputs.
+
+    Args:
+        view: the section; `view.child` must not be None for anything to be found.
+        names: names that the assignment declares, best first.
+        function: the oracle, called with 0 and 1.
+        inputs: number of inputs.
+
+    Raises:
+        ChildGone: the child ended while it was asked.
+    """
+    child = view.child
+    if child is None:
+        return Search(None)
+    rows = table_rows(inputs)
+    expected = tuple(int(function(*map(int, row))) for row in rows)
+    refused: list[Refused] = []
+    best: GateObject | None = None
+    seen_types: set[str] = set()
+    for group, declared in _groups(view, names):
+        accepting = []
+        for bound in group:
+            found = _try_forms(child, view.file, bound, rows, declared=declared)
+            if isinstance(found, GateObject):
+                accepting.append(found)
+            else:
+                refused.append(found)
+        fitting = max(accepting, key=lambda found: _fit(found, expected), default=None)
+        if best is None:
+            best = fitting
+            if fitting is not None and (declared or _fit(fitting, expected) == len(rows)):
+                break
+        elif fitting is not None and _takes_over(fitting, expected, seen_types):
+            best = fitting
+            break
+        seen_types.update(found.type_name for found in accepting)
+    return Search(best, tuple(refused))
+
+
+def convention_of(answers: tuple[Answer, ...]) -> Convention:
+    """Tell how answers are written: ``-1/+1`` where there is a -1 and no 0."""
+    kinds = {answer.kind for answer in answers}
+    return "-1/+1" if "minus" in kinds and "zero" not in kinds else "0/1"
+
+
+def truth_of(answer: Answer, convention: Convention) -> int | None:
+    """Return what an answer says, 0 or 1, or None where it says neither."""
+    if answer.kind == "one":
+        return 1
+    return 0 if answer.kind == ("zero" if convention == "0/1" else "minus") else None
+
+
+def _fit(found: GateObject, expected: tuple[int, ...]) -> int:
+    convention = found.convention
+    return sum(
+        truth_of(answer, convention) == right
+        for answer, right in zip(found.answers, expected, strict=True)
+    )
+
+
+def _takes_over(found: GateObject, expected: tuple[int, ...], seen_types: set[str]) -> bool:
+    """Tell whether an object of a later kind is the gate although an earlier kind accepts.
+
+    A section often builds XOR as a class or function from gates that it names. It takes over
+    where it is wholly right and made of tensors, so that a plain function that only tells the
+    right answers is none; and a class never stands in for the student's own instance of it.
+    """
+    if _fit(found, expected) < len(expected) or found.type_name in seen_types - {""}:
+        return False
+    rows = table_rows(_inputs_of(expected))
+    return found.ask(rows, negate=True)[1].negated > 0
+
+
+def _inputs_of(expected: tuple[int, ...]) -> int:
+    return len(expected).bit_length() - 1
+
+
+def _groups(
+    view: SectionView, names: tuple[str, ...]
+) -> Iterator[tuple[tuple[BoundName, ...], bool]]:
+    """Yield groups of names in the order of the search, the latest of a group first."""
+    callables = {bound.name: bound for bound in view.bound() if bound.kind in KINDS}
+    for name in names:
+        if name in callables:
+            yield (callables[name],), True
+    rest = [bound for bound in callables.values() if bound.name not in names]
+    for kind in KINDS:
+        group = tuple(bound for bound in reversed(rest) if bound.kind == kind)
+        yield group[:_MOST_OF_A_KIND], False
+
+
+def _try_forms(
+    child: Child, file: str, bound: BoundName, rows: tuple[Row, ...], *, declared: bool
+) -> GateObject | Refused:
+    target = Target(file=file, name=bound.name, build=bound.kind in _CLASSES)
+    tried: list[Answer] = []
+    for form in FORMS:
+        called = _call(child, target, form, rows)
+        if called.built:
+            answer = Answer("raised", called.built)
+            return Refused(bound, answer, built=False, declared=declared)
+        answers = read_answers(called, rows=len(rows), batch=form == "batch")
+        if all(answer.kind in PLAIN for answer in answers):
+            return GateObject(child, bound, target, form, answers, called)
+        tried.append(next(answer for answer in answers if answer.kind not in PLAIN))
+    return Refused(bound, _most_telling(tried), declared=declared)
+
+
+def _most_telling(tried: list[Answer]) -> Answer:
+    """Return what says most about why no form is accepted: a result, then an own error."""
+    for kind in ("other", "count", "nothing"):
+        for answer in tried:
+            if answer.kind == kind:
+                return answer
+    own = [answer for answer in tried if not answer.text.startswith("TypeError")]
+    return (own or tried)[0]
+
+
+def _call(
+    child: Child, target: Target, form: Form, rows: tuple[Row, ...], *, negate: bool = False
+) -> Called:
+    return child.ask(CallGate(target=target, form=form, rows=rows, negate=negate), Called)

@@ -1,0 +1,69 @@
+"""What a gate's report shows: its table, where it draws its line, and a line of code to paste."""
+
+from grader.checks.candidates import GateObject, truth_of
+from grader.checks.inputs import Row, grid, table_rows
+from grader.evidence import DecisionLine, TruthTable
+
+_LOW, _HIGH, _SIDE = -0.5, 1.5, 21
+
+
+def truth_table(gate: GateObject, expected: tuple[int, ...]) -> TruthTable:
+    """Return the gate's table beside the right one."""
+    inputs = len(expected).bit_length() - 1
+    names = tuple(f"x{number}" for number in range(1, inputs + 1)) if inputs > 1 else ("x",)
+    return TruthTable(
+        inputs=names,
+        rows=tuple(gate.given(row) for row in table_rows(inputs)),
+        expected=expected,
+        actual=tuple(answer.text for answer in gate.answers),
+        convention=gate.convention,
+        form=gate.form,
+    )
+
+
+def decision_line(gate: GateObject) -> DecisionLine:
+    """Return a two-input gate's answers on a grid.
+
+    Raises:
+        ChildGone: the child ended.
+    """
+    answers, _ = gate.ask(grid(_LOW, _HIGH, _SIDE))
+    said = (truth_of(answer, gate.convention) for answer in answers)
+    text = "".join("?" if truth is None else str(truth) for truth in said)
+    scale = (lambda value: 2 * value - 1) if gate.signed else float
+    return DecisionLine(low=scale(_LOW), high=scale(_HIGH), side=_SIDE, answers=text)
+
+
+def source_of(gate: GateObject, rows: tuple[Row, ...]) -> str:
+    """Return Python that asks the gate these rows of 0 and 1, one after another."""
+    name = f"{gate.bound.name}()" if gate.target.build else gate.bound.name
+    given = [list(gate.given(row)) for row in rows]
+    options = _tensor_options(gate)
+    if gate.form == "batch":
+        return f"{name}(torch.tensor({given}{options}))"
+    if len(given) == 1:
+        return f"{name}({_arguments(gate, given[0], options)})"
+    each = {
+        "vector": f"torch.tensor(row{options})",
+        "scalars": f"*torch.tensor(row{options})",
+        "numbers": "*row",
+    }[gate.form]
+    if gate.target.build:
+        # One object for all calls, as the answers may depend on the calls before.
+        return f"gate = {name}; [gate({each}) for row in {given}]"
+    return f"[{name}({each}) for row in {given}]"
+
+
+def _arguments(gate: GateObject, row: list[float], options: str) -> str:
+    if gate.form == "vector":
+        return f"torch.tensor({row}{options})"
+    if gate.form == "scalars":
+        return ", ".join(f"torch.tensor({value}{options})" for value in row)
+    return ", ".join(map(str, row))
+
+
+def _tensor_options(gate: GateObject) -> str:
+    """Return what `torch.tensor` needs beside the values, for inputs like those that were used."""
+    dtype, device = gate.called.dtype.removeprefix("torch."), gate.called.device
+    options = f", dtype=torch.{dtype}" if dtype not in ("", "float32") else ""
+    return options + (f', device="{device}"' if device not in ("", "cpu") else "")
