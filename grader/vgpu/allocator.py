@@ -188,9 +188,11 @@ class CachingAllocator:
                 else:
                     counters.inactive_split_bytes.increase(rest.size)
                     counters.inactive_split.increase(1)
-        elif was_split and block.expandable is None:
-            counters.inactive_split_bytes.decrease(block.size)
-            counters.inactive_split.decrease(1)
+        else:
+            block = block.renewed()
+            if was_split and block.expandable is None:
+                counters.inactive_split_bytes.decrease(block.size)
+                counters.inactive_split.decrease(1)
         block.allocated = True
         self.live[block.ptr] = block
         return block

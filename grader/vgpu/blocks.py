@@ -86,6 +86,17 @@ class Block:
             other.next.prev = self
         other.next = self
 
+    def renewed(self) -> "Block":
+        """Return a new block in this one's place, so that each is handed out only once."""
+        block = Block(self.ptr, self.size, self.pool, self.stream, self.segment_number)
+        block.expandable = self.expandable
+        block.prev, block.next = self.prev, self.next
+        if block.prev is not None:
+            block.prev.next = block
+        if block.next is not None:
+            block.next.prev = block
+        return block
+
     def absorb(self, neighbour: "Block") -> None:
         """Take the place of a neighbour and of this block together."""
         if self.prev is neighbour:

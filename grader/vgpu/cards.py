@@ -71,9 +71,10 @@ class Card:
                 raise TypeError(f"{field} must be text, not {text!r}")
             if not text.strip() or not text.isprintable():
                 raise ValueError(f"{field} must be printable and not empty: {text!r}")
-        if not isinstance(self.capability, tuple) or len(self.capability) != 2:
-            raise TypeError(f"capability must be a pair like (7, 5), not {self.capability!r}")
-        major, minor = self.capability
+        capability: object = self.capability
+        if not isinstance(capability, tuple) or len(capability) != 2:
+            raise TypeError(f"capability must be a pair like (7, 5), not {capability!r}")
+        major, minor = capability
         _require("capability[0]", major, _FIRST_MAJOR)
         _require("capability[1]", minor, 0)
         for field, least in _LEAST.items():

@@ -2,11 +2,13 @@
 
 PyTorch draws with cuRAND's Philox4x32-10 inside a grid of threads. Thread `i` uses subsequence
 `i`, the generator's offset is the place in it, and the four numbers of one call go to elements that
-lie a whole grid apart. So the values depend on the seed, the offset and, for tensors larger than the
-grid, on the number of the card's multiprocessors. Source: `aten/src/ATen/native/cuda/
-DistributionTemplates.h`, PyTorch v2.13, `calc_execution_policy` and
-`distribution_elementwise_grid_stride_kernel`; cuRAND's `curand_philox4x32_x.h`, `curand_uniform.h`
-and `curand_normal.h`; Salmon and others, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+lie a whole grid apart. So the values depend on the seed, the offset and, for tensors larger than
+the grid, on the number of the card's multiprocessors.
+
+Sources: `aten/src/ATen/native/cuda/DistributionTemplates.h`, PyTorch v2.13,
+`calc_execution_policy` and `distribution_elementwise_grid_stride_kernel`; cuRAND's
+`curand_philox4x32_x.h`, `curand_uniform.h` and `curand_normal.h`; Salmon and others, "Parallel
+random numbers: as easy as 1, 2, 3", SC 2011.
 
 This is the clear model in numpy; it agrees with real cards up to the last bits of logarithm and
 sine.
