@@ -101,7 +101,7 @@ def run(channel: Messages, start: Start, log_fd: int) -> None:
     if _Preloaded.shell is None:
         preload()
     submission = Submission(start)
-    channel.send(Ready(device=submission.device.state, torch=torch.__version__))
+    channel.send(Ready(device=submission.device.state, torch=str(torch.__version__)))
     while True:
         channel.send(submission.answer(channel.receive()))
 

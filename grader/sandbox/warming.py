@@ -21,7 +21,9 @@ import torch.nn.functional as F
 from torch.utils.data import Dataset, DataLoader, TensorDataset
 model = nn.Sequential(nn.Linear(3, 5), nn.Sigmoid(), nn.Linear(5, 2))
 optimizer = optim.Adam(model.parameters(), lr=0.1)
-F.mse_loss(model(torch.ones(4, 3)), torch.ones(4, 2)).backward()
+F.mse_loss(model(torch.ones(4, 3)), torch.ones(4, 2))
+for parameter in model.parameters():
+    parameter.grad = torch.zeros_like(parameter)
 optimizer.step()
 optim.SGD(model.parameters(), lr=0.1).step()
 torch.heaviside(torch.cat((torch.ones(1), torch.zeros(1)), 0), torch.tensor([0.0]))
@@ -35,8 +37,10 @@ frame
 def warm(shell: QuietShell) -> None:
     """Run what a first cell usually runs, and throw it away.
 
-    Without it a child loses between one and two seconds to imports that torch puts off, to
-    tables that the first backward fills, and to the list of fonts.
+    Without it a child loses between one and two seconds to imports that torch puts off and to the
+    list of fonts. No backward runs here: its first run starts a thread for each device, and a
+    server with a second thread must not fork (`Engine::start_device_threads`, PyTorch v2.13,
+    torch/csrc/autograd/engine.cpp).
     """
     matplotlib.use("Agg")
     _draw()
