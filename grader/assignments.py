@@ -29,6 +29,7 @@ _PLACES = (_HERE / "assignments", _HERE.parent / "reference")
 _DECLARATION = "assignment.py"
 _KEYS = "keys.toml"
 _SOLUTION = "solution"
+_MOST_NAME = 100
 
 
 class AssignmentError(Exception):
@@ -74,15 +75,15 @@ def find_folder(name_or_folder: str) -> Path:
     """
     for place in _PLACES:
         folder = place / name_or_folder.replace("-", "_")
-        if _is_name(name_or_folder) and (folder / _DECLARATION).is_file():
+        if _is_name(name_or_folder) and _is_there(folder / _DECLARATION):
             return folder
     path = Path(name_or_folder)
-    if (path / _DECLARATION).is_file():
+    if _is_there(path / _DECLARATION):
         return path.resolve()
-    if path.is_dir():
+    if _is_there(path):
         raise AssignmentError("assignment.no-declaration", {"path": str(path)})
     names = known_names()
-    values = {"name": name_or_folder, "known": ", ".join(names)}
+    values = {"name": name_or_folder[:_MOST_NAME], "known": ", ".join(names)}
     near = difflib.get_close_matches(name_or_folder, names, n=1)
     if near:
         raise AssignmentError("assignment.unknown-name-near", {**values, "near": near[0]})
@@ -120,6 +121,14 @@ def assignment_digest(assignment: Assignment) -> str:
 
 
 _FOLDERS: dict[str, Path] = {}
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a path exists; one that no file can have does not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_name(text: str) -> bool:
