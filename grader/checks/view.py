@@ -16,18 +16,10 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from grader.model import Cell, Finding, Outcome, Section, Task
+from grader.sandbox.ending import ChildGone as ChildGone
 from grader.sandbox.protocol import BoundName, CellDone
 
 Reply = TypeVar("Reply", bound=msgspec.Struct)
-
-
-class ChildGone(Exception):
-    """The child ended while a question was open; `outcome` says how (timeout, memory, crashed)."""
-
-    def __init__(self, outcome: Outcome, detail: str = "") -> None:
-        super().__init__(f"{outcome.value}: {detail}")
-        self.outcome = outcome
-        self.detail = detail
 
 
 class Child(Protocol):

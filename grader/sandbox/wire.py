@@ -1,22 +1,33 @@
 """Frames between judge and child: a 4-byte little-endian length and msgpack, never pickle.
 
-The child blocks. The judge never does: it has a deadline and a cap for everything it waits for, and
-decodes strictly into the types of `grader.sandbox.protocol`.
+The child's side blocks. The judge's side never waits without a deadline, takes no more than a cap,
+keeps no more memory than bytes have arrived, and decodes strictly into the types of
+`grader.sandbox.protocol`.
 """
 
 import os
-import select
-import socket
 import struct
 import time
+from typing import Protocol
 
 import msgspec
 
 from grader.sandbox.protocol import FromChild, FromJudge, ProtocolError
+from grader.sandbox.untouched import shield
+
+shield(globals())
 
 MOST_FROM_CHILD = 8 << 20
-MOST_TO_CHILD = 64 << 20
+"""Bytes of one message from a child."""
+
+_AT_ONCE = 1 << 20
 _LENGTH = struct.Struct("<I")
+_ENCODE = msgspec.msgpack.Encoder().encode
+_FROM_CHILD: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
+_FROM_JUDGE: msgspec.msgpack.Decoder[FromJudge] = msgspec.msgpack.Decoder(FromJudge)
+
+_read = os.read  # student code may assign to `os`
+_write = os.write
 
 
 class Gone(Exception):
@@ -27,13 +38,23 @@ class Late(Exception):
     """The deadline passed."""
 
 
-class Channel:
-    """The child's end of the socket; blocking."""
+def frame(message: msgspec.Struct) -> bytes:
+    """Return a message with its length before it."""
+    data = _ENCODE(message)
+    return _LENGTH.pack(len(data)) + data
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._decode = msgspec.msgpack.Decoder(FromJudge).decode
-        self._encode = msgspec.msgpack.Encoder().encode
+
+class Channel:
+    """The child's end, blocking.
+
+    Student code in the same process can close or replace the descriptors; then the judge sees the
+    end of the messages, and that is all it learns.
+    """
+
+    def __init__(self, fd: int, write_fd: int | None = None) -> None:
+        """Use one descriptor for both directions, or one each where they are pipes."""
+        self._read_fd = fd
+        self._write_fd = fd if write_fd is None else write_fd
 
     def receive(self) -> FromJudge:
         """Return the next message.
@@ -41,62 +62,86 @@ class Channel:
         Raises:
             Gone: the judge has closed its end.
         """
-        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
-        return self._decode(self._read(length))
+        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
+        return _FROM_JUDGE.decode(self._take(length))
 
     def send(self, message: FromChild) -> None:
-        """Send a message."""
-        data = self._encode(message)
-        view = memoryview(_LENGTH.pack(len(data)) + data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        """Send a message.
 
-    def _read(self, length: int) -> bytes:
-        parts = []
-        while length:
-            part = os.read(self._fd, min(length, 1 << 20))
-            if not part:
-                raise Gone
-            parts.append(part)
-            length -= len(part)
-        return b"".join(parts)
+        Raises:
+            Gone: the judge has closed its end.
+        """
+        rest = memoryview(frame(message))
+        while rest:
+            try:
+                rest = rest[_write(self._write_fd, rest) :]
+            except BrokenPipeError:
+                raise Gone from None
+
+    def _take(self, length: int) -> bytes:
+        taken = _read(self._read_fd, min(length, _AT_ONCE))
+        if len(taken) == length:
+            return taken
+        parts = bytearray(taken)
+        while taken and len(parts) < length:
+            taken = _read(self._read_fd, min(length - len(parts), _AT_ONCE))
+            parts += taken
+        if len(parts) < length:
+            raise Gone
+        return bytes(parts)
 
 
-_ENCODE = msgspec.msgpack.Encoder().encode
-_DECODER: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
+class Connection(Protocol):
+    """The judge's end: a socket, or what behaves like one."""
+
+    def settimeout(self, seconds: float | None, /) -> None:
+        """Bound the time of the next `send` or `recv`, which then raise `TimeoutError`."""
+        ...
+
+    def send(self, data: memoryview, /) -> int:
+        """Send some of the bytes and return how many."""
+        ...
+
+    def recv(self, length: int, /) -> bytes:
+        """Return at most `length` bytes, none at the end."""
+        ...
 
 
-def send_frame(connection: socket.socket, message: msgspec.Struct, deadline: float) -> None:
-    """Send a message to the child.
+def send_frame(connection: Connection, data: bytes, deadline: float) -> None:
+    """Send the bytes of a `frame`.
+
+    Args:
+        connection: the judge's end.
+        data: the frame.
+        deadline: on `time.monotonic`.
 
     Raises:
         Gone: the child has closed its end.
         Late: it did not read in time.
     """
-    data = _ENCODE(message)
-    view = memoryview(_LENGTH.pack(len(data)) + data)
-    while view:
-        _wait(connection, select.POLLOUT, deadline)
+    rest = memoryview(data)
+    while rest:
+        _bound(connection, deadline)
         try:
-            view = view[connection.send(view) :]
-        except BlockingIOError:
-            continue
+            rest = rest[connection.send(rest) :]
+        except TimeoutError:
+            raise Late from None
         except OSError as error:
             raise Gone from error
 
 
-def read_frame(connection: socket.socket, deadline: float, limit: int = MOST_FROM_CHILD) -> bytes:
-    """Return the bytes of the next message from the child.
+def read_frame(connection: Connection, deadline: float, limit: int = MOST_FROM_CHILD) -> bytes:
+    """Return the bytes of the child's next message.
 
     Raises:
         Gone: the child has closed its end.
         Late: the deadline passed.
         ProtocolError: the message is longer than `limit` bytes.
     """
-    (length,) = _LENGTH.unpack(_receive(connection, _LENGTH.size, deadline))
+    (length,) = _LENGTH.unpack(_collect(connection, _LENGTH.size, deadline))
     if length > limit:
         raise ProtocolError(f"the child announced {length} bytes; {limit} are allowed")
-    return _receive(connection, length, deadline)
+    return _collect(connection, length, deadline)
 
 
 def decode(data: bytes) -> FromChild:
@@ -106,19 +151,20 @@ def decode(data: bytes) -> FromChild:
         ProtocolError: it is none of ours.
     """
     try:
-        return _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ProtocolError(f"the child sent {data[:60]!r}: {str(error)[:200]}") from error
+        return _FROM_CHILD.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
+        # ValueError covers bytes that are no UTF-8, which msgspec lets through as they come.
+        raise ProtocolError(f"the child sent {data[:60]!r}: {str(error)[:200]}") from None
 
 
-def _receive(connection: socket.socket, length: int, deadline: float) -> bytes:
+def _collect(connection: Connection, length: int, deadline: float) -> bytes:
     parts = bytearray()
     while len(parts) < length:
-        _wait(connection, select.POLLIN, deadline)
+        _bound(connection, deadline)
         try:
-            part = connection.recv(min(1 << 20, length - len(parts)))
-        except BlockingIOError:
-            continue
+            part = connection.recv(min(_AT_ONCE, length - len(parts)))
+        except TimeoutError:
+            raise Late from None
         except OSError as error:
             raise Gone from error
         if not part:
@@ -127,11 +173,8 @@ def _receive(connection: socket.socket, length: int, deadline: float) -> bytes:
     return bytes(parts)
 
 
-def _wait(connection: socket.socket, event: int, deadline: float) -> None:
+def _bound(connection: Connection, deadline: float) -> None:
     left = deadline - time.monotonic()
     if left <= 0:
         raise Late
-    poll = select.poll()
-    poll.register(connection, event)
-    if not poll.poll(left * 1000):
-        raise Late
+    connection.settimeout(left)
