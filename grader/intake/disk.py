@@ -1,0 +1,114 @@
+"""Files and folders on disk, read without following or waiting for anything."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from grader.intake.archive import Found, checked_path, is_skipped
+from grader.intake.bounds import Bounds, refuse, require_size
+from grader.intake.names import format_of, natural_order, shown_path
+
+# A fifo would wait for a writer, a link could lead to somebody else's work.
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+def read_file_bytes(path: Path, file: str, bounds: Bounds) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises:
+        Refused: it is no regular file, cannot be opened, or is too large.
+    """
+    try:
+        # Opening some devices has effects, so the first look is without opening.
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise refuse("not-a-file", file)
+        descriptor = os.open(path, _FLAGS)
+        with open(descriptor, "rb") as opened:  # noqa: PTH123  # from a descriptor
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise refuse("not-a-file", file)
+            require_size(status.st_size, bounds.file_bytes, file)
+            data = opened.read(bounds.file_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise refuse("unreadable", file, detail=_reason(error)) from error
+    require_size(len(data), bounds.file_bytes, file)
+    return data
+
+
+def read_folder(folder: Path, bounds: Bounds) -> Found:
+    """Return the notebooks and scripts in a folder, and its archives where it has only those.
+
+    Links, devices and fifos are skipped with a note.
+
+    Raises:
+        Refused: a file cannot be read, or a bound is exceeded.
+    """
+    found = Found()
+    archives: dict[str, Path] = {}
+    total = 0
+    name = shown_path(folder.name)
+    for relative, entry in _walk(folder, name, bounds):
+        kind = format_of(relative)
+        if not kind:
+            continue
+        if not entry.is_file(follow_symlinks=False):
+            found.notes.append(("intake.skipped-special", {"file": shown_path(relative)}))
+            continue
+        if kind in ("zip", "tar"):
+            archives[relative] = Path(entry.path)
+            continue
+        if len(found.files) >= bounds.files:
+            raise refuse("too-many-files", name, bound=bounds.files)
+        data = read_file_bytes(Path(entry.path), shown_path(relative), bounds)
+        total += len(data)
+        require_size(total, bounds.submission_bytes, name, "unpacks-too-large")
+        found.files[relative] = data
+    if not found.files and len(archives) == 1:
+        relative, path = archives.popitem()
+        found.files[relative] = read_file_bytes(path, shown_path(relative), bounds)
+    return found
+
+
+def _walk(folder: Path, name: str, bounds: Bounds) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield what is in a folder, by path; hidden entries and links to folders are left out."""
+    waiting = [("", folder)]
+    seen = 0
+    while waiting:
+        prefix, current = waiting.pop()
+        for entry in sorted(_entries(current, name), key=lambda e: natural_order(e.name)):
+            seen += 1
+            if seen > bounds.entries:
+                raise refuse("too-many-entries", name, bound=bounds.entries)
+            relative = f"{prefix}{entry.name}"
+            if is_skipped(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if not (Path(entry.path) / "pyvenv.cfg").exists():
+                    checked_path(f"{relative}/x", name, bounds)
+                    waiting.append((f"{relative}/", Path(entry.path)))
+            else:
+                yield _printable(relative), entry
+
+
+def _entries(folder: Path, name: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise refuse("unreadable", name, detail=_reason(error)) from error
+
+
+def _printable(path: str) -> str:
+    return path.encode(errors="replace").decode()
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error))[:200]

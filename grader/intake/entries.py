@@ -1,0 +1,76 @@
+"""What ``grade PATH...`` grades: one entry a submission."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.intake.archive import is_skipped
+from grader.intake.bounds import refuse
+from grader.intake.names import clean_name, natural_order, shown_path, stem, unique_name
+
+RESERVED = frozenset(
+    {
+        "index.html",
+        "gradebook.csv",
+        "gradebook.db",
+        "gradebook.db-wal",
+        "gradebook.db-shm",
+        "gradebook.db-journal",
+        "review.csv",
+        "item_analysis.csv",
+    }
+)
+"""Names of files that grading writes beside the submissions' folders."""
+
+_NO_SUBMISSION = re.compile(r"(?i)expect\.toml|readme(?:\.(?:md|rst|txt))?|thumbs\.db|desktop\.ini")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A submission to be read.
+
+    Attributes:
+        name: unique in its batch, fit for a folder's name.
+        path: the file or the folder.
+    """
+
+    name: str
+    path: Path
+
+
+def find_submissions(paths: Sequence[Path]) -> list[Entry]:
+    """Return what is to be graded: a file is one submission, each entry of a folder is one.
+
+    Hidden files, ``__MACOSX``, ``expect.toml`` and a README are none. What is no submission after
+    all is found out by reading it, so that it is reported and not lost.
+
+    Raises:
+        Refused: a path does not exist or a folder cannot be listed.
+    """
+    found: list[Entry] = []
+    taken = set(RESERVED)
+    for path in paths:
+        for candidate in _candidates(path):
+            own_name = candidate.name if candidate.is_dir() else stem(candidate.name)
+            name = unique_name(clean_name(own_name), taken)
+            taken.add(name.casefold())
+            found.append(Entry(name, candidate))
+    return found
+
+
+def _candidates(path: Path) -> list[Path]:
+    try:
+        # What the instructor names may be a link; what lies in a folder may not.
+        path = path.resolve(strict=True)
+        if not path.is_dir():
+            return [path]
+        listed = sorted(path.iterdir(), key=lambda entry: natural_order(entry.name))
+    except (OSError, RuntimeError) as error:
+        detail = getattr(error, "strerror", None) or str(error)
+        raise refuse("unreadable", shown_path(str(path)), detail=detail) from error
+    return [
+        entry
+        for entry in listed
+        if not is_skipped(entry.name) and not _NO_SUBMISSION.fullmatch(entry.name)
+    ]
