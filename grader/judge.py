@@ -110,8 +110,9 @@ class Judge:
             output_bytes=self._assignment.limits.output_bytes,
         )
         course = _Course(notes=[(code, dict(values)) for code, values in submission.notes])
+        sections = cut_sections(submission, self._assignment)
         with Run(self._server, start, self._assignment.limits) as run:
-            for section in cut_sections(submission, self._assignment):
+            for section in sections:
                 self._take(section, run, course, card)
         tasks = [self._task_result(task, course) for task in self._tasks]
         return Report(
@@ -121,7 +122,7 @@ class Judge:
             profile=profile,
             seconds=round(time.monotonic() - began, 4),
             tasks=_with_anomalies(tasks, run.anomalies),
-            cells=_cell_results(submission.cells, course),
+            cells=_cell_results([cell for part in sections for cell in part.cells], course),
             notes=course.notes,
             isolation=list(self._server.layers),
             digest=submission.digest,
