@@ -3,8 +3,8 @@
 Sources are `tools/samples/NAME/FILE.ipynb.py`, with cells that start with ``# %%`` (code),
 ``# %% [markdown]`` or ``# %% [output]`` (what the cell above printed when the student ran it). A
 folder whose name ends in ``.zip`` or ``.tar.gz`` is packed: `tools/samples/zipped/FILE.zip/...`.
-Scripts and `expect.toml` stand in `submissions/` as they are. The output depends on nothing but
-the sources. With ``--check`` nothing is written, and a stale file is an error.
+Scripts and `expect.toml` stand in `submissions/` as they are; the table of its README is made from
+
 """
 
 import gzip
@@ -12,6 +12,7 @@ import io
 import json
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SOURCES = Path(__file__).parent / "samples"
 SUBMISSIONS = ROOT / "submissions"
+README = SUBMISSIONS / "README.md"
+HANDED_OUT = (
+    ROOT / "reference" / "intro_to_torch" / "handout" / "homework.ru.ipynb",
+    SUBMISSIONS / "empty-handout" / "homework.ru.ipynb",
+)
+_TABLE_HEAD = "| folder | what it shows | points | to review |\n|---|---|---|---|\n"
 _MARK = "# %%"
 _SUFFIX = ".ipynb.py"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -64,7 +71,21 @@ def make_all() -> dict[Path, bytes]:
                 made[target] = _packed(path)
             elif path.name.endswith(_SUFFIX):
                 made[target] = make_notebook(path.read_text(encoding="utf-8")).encode()
+    made[HANDED_OUT[1]] = HANDED_OUT[0].read_bytes()
+    made[README] = _with_table(README.read_text(encoding="utf-8")).encode()
     return made
+
+
+def _with_table(readme: str) -> str:
+    """Return the README with a table of the samples at its end."""
+    rows = [_TABLE_HEAD]
+    for path in sorted(SUBMISSIONS.glob("*/expect.toml")):
+        text = path.read_text(encoding="utf-8")
+        shows = text.splitlines()[0].removeprefix("# ")
+        expected = tomllib.loads(text)
+        points, review = expected["points"], expected["to_review"]
+        rows.append(f"| `{path.parent.name}` | {shows} | {points} | {review} |\n")
+    return readme[: readme.index(_TABLE_HEAD)] + "".join(rows)
 
 
 def main(arguments: Sequence[str]) -> int:

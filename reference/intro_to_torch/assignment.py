@@ -3,13 +3,12 @@
 Ids and points are a contract: gradebooks and scripts refer to them.
 """
 
+from grader.checks.answers import Choice
 from grader.checks.expression import XorExpression
 from grader.checks.gates import Gate
 from grader.checks.gradients import Gradients
 from grader.checks.memory import FillMemory, LargestTensors, OutOfMemory
 from grader.checks.parameters import CountParameters
-
-from grader.checks.answers import Choice
 from grader.model import Assignment, Check, Heading, Task, Words, points
 
 # The loader gives this folder a package name of its own, which only a relative import can follow.
@@ -48,7 +47,9 @@ PARAMETERS = Task(
     names=("answer_net_seq", "answer_net_model", "count_parameters", "net_seq", "net_model"),
     aliases=("parameters", "params", "параметры", "net_seq", "net_model"),
     question=CountParameters(
-        networks=("net_seq", "net_model"), expected=oracle.chain_parameters(oracle.LAYER_SIZES)
+        networks=("net_seq", "net_model"),
+        expected=oracle.chain_parameters(oracle.LAYER_SIZES),
+        functions=("count_parameters",),
     ),
     checks=(
         Check(
@@ -162,7 +163,7 @@ XOR_EXPRESSION = Task(
     title=_words("XOR as an expression", "XOR выражением"),
     headings=(Heading("homework", 1), Heading("task", 6)),
     names=("xor_expression",),
-    aliases=("xor_expression", "expression", "выражение", "формула"),
+    aliases=("xor_expression", "xor_expr", "xor_выражение", "xor_формула"),
     question=XorExpression(function=oracle.xor, most_neurons=3),
     checks=(
         Check("truth-table", points(1.5), _TABLE_TITLE),
@@ -224,7 +225,7 @@ VRAM_LIMITS = Task(
     headings=(Heading("homework", 3), *_NUMBERED_ON),
     names=("ratios",),
     aliases=("vram_limits", "vram", "видеопамять"),
-    content=("float64", "float16", "int64"),
+    content=("cuda", "float32", "float64", "float16", "int32", "int64"),
     question=LargestTensors(dtypes=tuple(oracle.ITEM_BYTES), comparison_names=("ratios",)),
     checks=(
         *_DTYPE_CHECKS,
@@ -245,7 +246,7 @@ OUT_OF_MEMORY = Task(
     title=_words("Out of memory", "Нехватка памяти"),
     headings=(Heading("homework", 4), *_NUMBERED_ON),
     aliases=("oom", "out_of_memory"),
-    content=("out of memory", "OutOfMemoryError", "oom", "while True"),
+    content=("cuda", "out of memory", "OutOfMemoryError", "oom"),
     question=OutOfMemory(),
     checks=(
         Check(
@@ -266,7 +267,7 @@ LINEAR_VRAM = Task(
     headings=(Heading("homework", 5), *_NUMBERED_ON),
     names=("explanation",),
     aliases=("linear_vram",),
-    content=("nn.Linear", "Linear("),
+    content=("cuda", "Linear"),
     question=FillMemory(),
     checks=(
         Check(
