@@ -29,9 +29,9 @@ class _Cell(msgspec.Struct):
 
 class _Header(msgspec.Struct):
     nbformat: Any = None
-    cells: msgspec.Raw | None = None
+    cells: msgspec.Raw = msgspec.Raw(b"")
     metadata: msgspec.Raw = msgspec.Raw(b"")
-    worksheets: msgspec.Raw | None = None
+    worksheets: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Language(msgspec.Struct):
@@ -70,7 +70,7 @@ def read_notebook(data: bytes, file: str, bounds: Bounds) -> SourceFile:
     header, data = _decoded_header(data, file)
     _require_format_4(header, file)
     try:
-        cells = _cells.decode(header.cells or b"[]")
+        cells = _cells.decode(header.cells)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refuse("not-a-notebook", file, detail=_reason(error)) from error
     if len(cells) > bounds.cells:
@@ -113,10 +113,10 @@ def _decoded_header(data: bytes, file: str) -> tuple[_Header, bytes]:
 
 
 def _require_format_4(header: _Header, file: str) -> None:
-    if header.worksheets is not None and header.cells is None:
+    if bytes(header.worksheets) and not bytes(header.cells):
         found = header.nbformat if isinstance(header.nbformat, int) else 3
         raise refuse("other-format", file, found=found)
-    if header.cells is None:
+    if not bytes(header.cells):
         raise refuse("not-a-notebook", file, detail="no `cells`")
     if header.nbformat is None or header.nbformat == 4:
         return  # some tools drop the number; cells with the right fields are format 4
