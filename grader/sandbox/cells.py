@@ -73,7 +73,7 @@ class CellRunner:
         shell = self._shell
         shell.commands = []
         shell.cell_tree = None
-        file.state.enter()
+        file.state.enter(notebook=cell.style == "notebook")
         file.names.before_cell()
         self._device.begin_cell()
         self._recorder.begin_cell()

@@ -250,8 +250,8 @@ class FileState:
         }
         self._fresh = True
 
-    def enter(self) -> None:
-        """Make this the notebook that the shell works on."""
+    def enter(self, *, notebook: bool = True) -> None:
+        """Make this the file that the shell works on; only a notebook gets `Out` and `_`."""
         shell, history = self._shell, self._shell.history_manager
         shell.user_module, shell.user_ns = self.module, self.names
         shell.user_ns_hidden = self._hidden
@@ -263,7 +263,7 @@ class FileState:
         hook = shell.displayhook
         hook._, hook.__, hook.___ = self._underscores
         sys.modules["__main__"] = self.module
-        if self._fresh:
+        if notebook and self._fresh:
             self._fresh = False
             shell.init_user_ns()  # type: ignore[no-untyped-call]
             self.names.update({"_": "", "__": "", "___": ""})
