@@ -4,7 +4,8 @@ Sources are `tools/samples/NAME/FILE.ipynb.py`, with cells that start with ``# %
 ``# %% [markdown]`` or ``# %% [output]`` (what the cell above printed when the student ran it). A
 folder whose name ends in ``.zip`` or ``.tar.gz`` is packed: `tools/samples/zipped/FILE.zip/...`.
 Scripts and `expect.toml` stand in `submissions/` as they are; the table of its README is made from
-
+the latter, and the empty sample is the handout. The output depends on nothing but the sources.
+With ``--check`` nothing is written, and a stale file is an error.
 """
 
 import gzip
