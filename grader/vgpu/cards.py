@@ -154,11 +154,11 @@ P100 = Card(
     l2_cache=4 * MIB,
     power_watts=250,
     source=(
-        "17071734784 bytes, 56 multiprocessors, 2048 threads on each, 4194304 bytes of L2: the "
-        "P100's device description in TensorFlow's test of ahead-of-time compilation, "
-        "https://github.com/tensorflow/tensorflow (core/tfrt/saved_model). The same total, 15.90 "
-        "GiB, in https://github.com/pytorch/pytorch/issues/16417, where 0.79 GiB were not "
-        f"PyTorch's with cuDNN loaded. {_AS_ON_T4}"
+        "17071734784 bytes, 56 multiprocessors, 2048 threads on each and 4194304 bytes of L2: the "
+        "P100's device description in TensorFlow's SavedModelAotTest, "
+        "https://github.com/tensorflow/tensorflow. The same total, 15.90 GiB, in "
+        "https://github.com/pytorch/pytorch/issues/16417, where 0.79 GiB were not PyTorch's with "
+        f"cuDNN loaded. {_AS_ON_T4}"
     ),
 )
 V100 = Card(
@@ -173,8 +173,9 @@ V100 = Card(
     power_watts=300,
     source=(
         "deviceQuery's 16160 MBytes (16945512448 bytes), 80 multiprocessors and 6291456 bytes of "
-        "L2, printed in many public repositories; torch says total_memory=16160MB, as in the "
-        f"documentation of https://github.com/ultralytics/yolov5. {_AS_ON_T4}"
+        "L2; the same 16160.5 MB by torch: https://huggingface.co/spaces/xiang-wuu/yolov5/commit/"
+        "ed2c74218d6d46605cc5fa68ce9bd6ece213abe4. 16160 MiB and 300 W in nvidia-smi: "
+        f"https://pastebin.com/mTM0hHsr. {_AS_ON_T4}"
     ),
 )
 A100 = Card(
