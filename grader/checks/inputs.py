@@ -24,7 +24,6 @@ MOST_CALLS = 60
 
 _ROWS = 64
 _LOW, _HIGH = -1.0, 2.0
-_STEPS = 24
 
 
 def table_rows(inputs: int) -> tuple[Row, ...]:
@@ -61,22 +60,30 @@ def lines(inputs: int) -> tuple[tuple[Row, ...], ...]:
             start, end = [level] * inputs, [level] * inputs
             start[axis], end[axis] = _LOW, _HIGH
             ends.append((tuple(start), tuple(end)))
-    for total in (0.75, 1.0, 1.5):
+    for total in (0.8125, 1.1875):
         rest = (0.0,) * (inputs - 2)
-        ends.append(((_LOW, total - _LOW, *rest), (total - _LOW, _LOW, *rest)))
-    point = strategies.tuples(*[strategies.integers(-4, 8).map(_quarter)] * inputs)
-    pairs = strategies.tuples(point, point).filter(lambda pair: pair[0] != pair[1])
-    return tuple(_line(*pair) for pair in (*ends, *collect(pairs, examples=6)))
+        ends.append(((_LOW, total - _LOW, *rest), (_HIGH, total - _HIGH, *rest)))
+    # A sixteenth beside the quarters, so that hardly a line runs along a boundary, where
+    # rounding would decide; and binary fractions, so that the points themselves are exact.
+    beside = strategies.tuples(*[strategies.integers(-4, 7).map(_beside_quarter)] * inputs)
+    plain = strategies.tuples(*[strategies.integers(-4, 7).map(_quarter)] * inputs)
+    pairs = strategies.tuples(beside, plain)
+    made = [_line(*pair, steps=32) for pair in collect(pairs, examples=6)]
+    return (*(_line(*pair) for pair in ends), *made)
 
 
 def _quarter(number: int) -> float:
     return number / 4
 
 
-def _line(start: Row, end: Row) -> tuple[Row, ...]:
+def _beside_quarter(number: int) -> float:
+    return number / 4 + 1 / 16
+
+
+def _line(start: Row, end: Row, *, steps: int = 24) -> tuple[Row, ...]:
     return tuple(
-        tuple(a + (b - a) * step / _STEPS for a, b in zip(start, end, strict=True))
-        for step in range(_STEPS + 1)
+        tuple(a + (b - a) * step / steps for a, b in zip(start, end, strict=True))
+        for step in range(steps + 1)
     )
 
 
