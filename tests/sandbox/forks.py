@@ -1,4 +1,4 @@
-"""A warm process that forks a child a connection, without any lock: for tests of the child alone."""
+"""A warm process that forks a child a connection, without any lock: for the child alone."""
 
 import os
 import signal

@@ -1,4 +1,5 @@
 """Backward runs are recorded as they are, and nothing is kept alive by it."""
+# ruff: noqa: E501 - students' code reads best uncut
 
 import pytest
 

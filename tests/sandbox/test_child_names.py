@@ -1,4 +1,5 @@
 """Names that a cell bound, missing modules, and plain values."""
+# ruff: noqa: E501 - students' code reads best uncut
 
 import json
 

@@ -1,4 +1,5 @@
 """Questions read what student code returned, and leave no trace."""
+# ruff: noqa: E501 - students' code reads best uncut
 
 import pytest
 
