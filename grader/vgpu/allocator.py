@@ -5,11 +5,10 @@ Source of every rule: `c10/cuda/CUDACachingAllocator.cpp`, PyTorch v2.13, class
 recordings of the real allocator (`tests/vgpu/data/allocator_traces.jsonl.gz`).
 """
 
-from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
-from grader.vgpu.blocks import Block, FreeKey, Pool
+from grader.vgpu.blocks import Block, Pool
 from grader.vgpu.config import (
     MIN_BLOCK,
     SMALL_SIZE,
@@ -20,6 +19,7 @@ from grader.vgpu.device_memory import DeviceMemory
 from grader.vgpu.expandable import ExpandableSegments
 from grader.vgpu.largest_fit import find_largest_fit
 from grader.vgpu.profiles import DEFAULT_PROFILE, OutOfMemory, Profile, Shortage, format_size
+from grader.vgpu.releasing import collect_garbage, release_cached, release_enough
 from grader.vgpu.state import AllocatorState, put_state, take_state
 from grader.vgpu.statistics import Statistics
 
@@ -231,7 +231,7 @@ class CachingAllocator:
 
     def empty_cache(self) -> None:
         """Give all segments without a tensor back to the driver (`emptyCache`)."""
-        self._release_cached()
+        release_cached(self)
 
     # Where a block comes from.
 
@@ -283,13 +283,13 @@ class CachingAllocator:
     def _take_new(self, pool: Pool, size: int, nbytes: int, stream: int) -> Block:
         allocation_size = self.config.allocation_size(size)
         if self.allowed_max is not None and self.config.garbage_collection_threshold > 0.0:
-            self._collect_garbage(self.allowed_max)
+            collect_garbage(self, self.allowed_max)
         try:
             block = self._make_segment(pool, size, allocation_size, stream)
-            if block is None and self._release_enough(pool, size, stream):
+            if block is None and release_enough(self, pool, size, stream):
                 block = self._make_segment(pool, size, allocation_size, stream)
             if block is None:
-                self._release_cached()
+                release_cached(self)
                 self.statistics.num_alloc_retries += 1
                 block = self._make_segment(pool, size, allocation_size, stream)
         except _Rejected:
@@ -329,97 +329,6 @@ class CachingAllocator:
     def fraction_limit(self) -> int:
         """Return the most bytes of segments under `throw_on_cudamalloc_oom`."""
         return int(self.config.per_process_memory_fraction * self.memory.total)
-
-    # Giving memory back to the driver.
-
-    def _release(self, block: Block) -> None:
-        """Give back one segment that is one free block, taken out of its pool (`release_block`)."""
-        self.memory.free(block.ptr)
-        block.pool.counters.segment.decrease(1)
-        block.pool.counters.reserved_bytes.decrease(block.size)
-        if block.size >= self.config.max_split_size:
-            self.statistics.oversize_segments.decrease(1)
-        self.statistics.num_device_free += 1
-
-    def _release_cached(self) -> None:
-        """Give back every segment that is one free block (`release_cached_blocks`)."""
-        self.statistics.num_sync_all_streams += 1
-        for pool in (self.large, self.small):
-            kept: list[FreeKey] = []
-            released: list[Block] = []
-            expandable: list[Block] = []
-            for key in pool.free:
-                block = key[4]
-                if block.expandable is None and not block.is_split:
-                    released.append(block)
-                    continue
-                kept.append(key)
-                if block.expandable is not None:
-                    expandable.append(block)
-            pool.free = kept
-            for block in released:
-                self._release(block)
-            for block in expandable:
-                self.expandable.release(block)
-
-    def _release_enough(self, pool: Pool, size: int, stream: int) -> bool:
-        """Give back oversize blocks until a request fits (`release_available_cached_blocks`).
-
-        Only where max_split_size_mb is set: blocks above it are never split, so they are all whole
-        segments. One that is large enough alone goes first, else the largest ones together.
-        """
-        least = self.config.max_split_size
-        if least == UNLIMITED:
-            return False
-        wanted = max(size, least)
-        index = pool.find_fit(wanted, stream)
-        if index is not None and pool.free[index][4].expandable is None:
-            self._release(pool.free.pop(index)[4])
-            return True
-        index = bisect_left(pool.free, (stream, wanted))
-        total = 0
-        while index > 0 and total < wanted:
-            index -= 1
-            block = pool.free[index][4]
-            if block.stream != stream or block.size < least:
-                break
-            if block.expandable is None:
-                total += block.size
-                del pool.free[index]
-                self._release(block)
-        return total >= wanted
-
-    def _collect_garbage(self, allowed_max: int) -> None:
-        """Give back segments unused for long (`garbage_collect_cached_blocks`).
-
-        Only above the threshold of the allowed memory; each round takes those that are at least as
-        old, in requests since they were freed, as the average, until enough is reclaimed.
-        """
-        threshold = int(self.config.garbage_collection_threshold * allowed_max)
-        target = self.reserved() - threshold
-        if target <= 0:
-            return
-        pool = self.large
-        ages = {
-            block: pool.calls - block.calls_when_freed
-            for block in pool.waiting()
-            if not block.is_split
-        }
-        total_age, count = sum(ages.values()), len(ages)
-        reclaimed = 0
-        progress = True
-        while reclaimed < target and progress and count > 0:
-            least_age = total_age / count
-            progress = False
-            for block in pool.waiting():
-                if block.is_split or block.expandable is not None or ages[block] < least_age:
-                    continue
-                progress = True
-                reclaimed += block.size
-                total_age -= ages[block]
-                count -= 1
-                pool.remove(block)
-                self._release(block)
 
     def _process_sentence(self) -> str:
         used = format_size(self.memory.process_bytes())
