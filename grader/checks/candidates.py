@@ -17,8 +17,17 @@ from grader.sandbox.protocol import BoundName, Called, CallGate, Target
 Form = Literal["vector", "batch", "scalars", "numbers"]
 Convention = Literal["0/1", "-1/+1"]
 
-FORMS: tuple[Form, ...] = ("vector", "batch", "scalars", "numbers")
-"""The ways of giving inputs, in the order in which they are tried."""
+FORMS: tuple[tuple[Form, str], ...] = (
+    ("vector", ""),
+    ("batch", ""),
+    ("scalars", ""),
+    ("numbers", ""),
+    ("numbers", "int64"),
+)
+"""The ways of giving inputs, in the order in which they are tried, with the dtype to ask for.
+
+Whole numbers come last: what takes nothing else (``a ^ b``) is no neuron, but an attempt.
+"""
 
 KINDS = ("network", "instance", "network-class", "class", "function")
 """Kinds of objects that can be a gate, in the order in which they are tried."""
@@ -40,6 +49,7 @@ class GateObject:
         answers: its answers to the rows of the truth table.
         called: the reply that holds them.
         signed: whether it takes -1 and +1 as inputs; rows are given as 0 and 1 all the same.
+        dtype: dtype to ask for; empty for that of the object's parameters.
     """
 
     child: Child
@@ -49,6 +59,7 @@ class GateObject:
     answers: tuple[Answer, ...]
     called: Called
     signed: bool = False
+    dtype: str = ""
 
     def ask(
         self, rows: tuple[Row, ...], *, negate: bool = False
@@ -63,7 +74,10 @@ class GateObject:
         called = self.called
         for start in range(0, len(rows), step):
             part = tuple(self.given(row) for row in rows[start : start + step])
-            called = _call(self.child, self.target, self.form, part, negate=negate)
+            question = CallGate(
+                target=self.target, form=self.form, rows=part, negate=negate, dtype=self.dtype
+            )
+            called = self.child.ask(question, Called)
             answers += read_answers(called, rows=len(part), batch=self.form == "batch")
         return tuple(answers), called
 
@@ -206,14 +220,14 @@ def _try_forms(
 ) -> GateObject | Refused:
     target = Target(file=file, name=bound.name, build=bound.kind in _CLASSES)
     tried: list[Answer] = []
-    for form in FORMS:
-        called = _call(child, target, form, rows)
+    for form, dtype in FORMS:
+        called = child.ask(CallGate(target=target, form=form, rows=rows, dtype=dtype), Called)
         if called.built:
             answer = Answer("raised", called.built)
             return Refused(bound, answer, built=False, declared=declared)
         answers = read_answers(called, rows=len(rows), batch=form == "batch")
         if all(answer.kind in PLAIN for answer in answers):
-            return GateObject(child, bound, target, form, answers, called)
+            return GateObject(child, bound, target, form, answers, called, dtype=dtype)
         tried.append(next(answer for answer in answers if answer.kind not in PLAIN))
     return Refused(bound, _most_telling(tried), declared=declared)
 
@@ -226,9 +240,3 @@ def _most_telling(tried: list[Answer]) -> Answer:
                 return answer
     own = [answer for answer in tried if not answer.text.startswith("TypeError")]
     return (own or tried)[0]
-
-
-def _call(
-    child: Child, target: Target, form: Form, rows: tuple[Row, ...], *, negate: bool = False
-) -> Called:
-    return child.ask(CallGate(target=target, form=form, rows=rows, negate=negate), Called)

@@ -37,7 +37,9 @@ def decision_line(gate: GateObject) -> DecisionLine:
 def source_of(gate: GateObject, rows: tuple[Row, ...]) -> str:
     """Return Python that asks the gate these rows of 0 and 1, one after another."""
     name = f"{gate.bound.name}()" if gate.target.build else gate.bound.name
-    given = [list(gate.given(row)) for row in rows]
+    given: list[list[float]] = [list(gate.given(row)) for row in rows]
+    if gate.dtype:
+        given = [[int(value) for value in row] for row in given]
     options = _tensor_options(gate)
     if gate.form == "batch":
         return f"{name}(torch.tensor({given}{options}))"

@@ -231,7 +231,7 @@ class _Trial:
 
     def _pictures(self) -> tuple[Evidence, ...]:
         table = truth_table(self._gate, self._expected)
-        if self._question.inputs != 2:
+        if self._question.inputs != 2 or self._gate.dtype:
             return (table,)
         return (table, decision_line(self._gate))
 

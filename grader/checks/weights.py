@@ -45,7 +45,7 @@ def weigh(gate: GateObject, function: Callable[..., int], inputs: int) -> Weighe
     again, _ = gate.ask(rows)
     restored = said(again, gate) == said(gate.answers, gate)
     if called.negated == 0:
-        if not is_threshold(function, inputs):
+        if gate.dtype or not is_threshold(function, inputs):  # whole numbers lie on no line
             return Weighed("none", restored=restored)
         return Weighed("bent" if _bends(gate, inputs) else "straight", restored=restored)
     verdict: Verdict = "unchanged"

@@ -106,7 +106,8 @@ class FakeChild:
         saved = [list(tensor) for tensor in tensors]
         for tensor in tensors:
             tensor[:] = [-v for v in tensor]
-        rows = [list(row) for row in question.rows]
+        number = int if question.dtype == "int64" else float
+        rows = [[number(value) for value in row] for row in question.rows]
         if question.form == "batch":
             outputs = (attempt(lambda: value(rows)),)
         elif question.form == "vector":

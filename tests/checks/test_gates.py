@@ -161,9 +161,14 @@ def and_by_least(x1, x2):
     return min(x1, x2) > 0.5
 
 
+def xor_of_whole_numbers(x1, x2):
+    return x1 ^ x2
+
+
 @pytest.mark.parametrize(
     ("question", "function", "expected"),
     [
+        (XOR, xor_of_whole_numbers, [Outcome.REVIEW, Outcome.REVIEW]),
         (XOR, xor_by_comparison, [Outcome.REVIEW, Outcome.REVIEW]),
         (AND, and_by_sum, [Outcome.PASSED, Outcome.REVIEW]),
         (AND, and_by_comparison, [Outcome.REVIEW, Outcome.FAILED]),
