@@ -7,8 +7,10 @@ since most commands never need it.
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from grader.sandbox.protocol import Layer
 
@@ -109,50 +111,70 @@ def network_strategy() -> "SearchStrategy[tuple[Layer, ...]]":
     """Return a strategy for networks: depth, bias, frozen and shared layers, convolutions."""
     from hypothesis import strategies as st
 
-    small, flag = st.integers(1, 6), st.booleans()
-    # The simplest value is what hypothesis shrinks to: with a bias, not frozen, one by one.
-    has_bias = flag.map(lambda drop: not drop)
-    linear = st.builds(
-        Layer,
-        type=st.just("linear"),
-        inputs=small,
-        outputs=small,
-        bias=has_bias,
-        frozen=flag,
-    )
-    convolution = st.builds(
-        Layer,
-        type=st.just("conv"),
-        inputs=small,
-        outputs=small,
-        kernel=st.integers(1, 3),
-        bias=has_bias,
-        frozen=flag,
-    )
-    # The size of a normalisation is its `inputs`; both fields hold it, so that either reads right.
-    kinds = st.tuples(st.sampled_from(["batchnorm", "layernorm"]), small, flag)
-    norm = kinds.map(lambda k: Layer(type=k[0], inputs=k[1], outputs=k[1], frozen=k[2]))  # type: ignore[arg-type]
-    sigmoid = st.just(Layer(type="sigmoid"))
-    layers = st.lists(st.one_of(linear, sigmoid, norm, convolution), min_size=1, max_size=6)
-    shared = st.tuples(layers, st.integers(-1, 4))
-    return shared.map(lambda drawn: _share(drawn[0], drawn[1]))
+    flag = st.booleans()
+    dense = st.sampled_from(["linear", "linear", "sigmoid", "layernorm", "batchnorm"])
+    spatial = st.sampled_from(["conv", "conv", "sigmoid", "batchnorm"])
+
+    def layers(kinds: "SearchStrategy[str]") -> "SearchStrategy[list[Layer]]":
+        layer = st.builds(
+            Layer,
+            type=kinds,
+            outputs=st.integers(1, 6),
+            kernel=st.integers(1, 3),
+            bias=flag,
+            frozen=flag,
+        )
+        return st.lists(layer, min_size=1, max_size=6)
+
+    drawn = st.tuples(st.one_of(layers(dense), layers(spatial)), st.integers(1, 6), flag)
+    return drawn.map(lambda parts: chained(parts[0], parts[1], share=parts[2]))
 
 
-def _share(layers: list[Layer], same_as: int) -> tuple[Layer, ...]:
-    """Append a layer that is the same module as an earlier one, where there is such a layer."""
-    if not 0 <= same_as < len(layers):
-        return tuple(layers)
-    first = layers[same_as]
-    again = Layer(
-        type=first.type,
-        inputs=first.inputs,
-        outputs=first.outputs,
-        kernel=first.kernel,
-        bias=first.bias,
-        frozen=first.frozen,
-        same_as=same_as,
-    )
-    return (*layers, again)
+def chained(layers: Iterable[Layer], inputs: int, *, share: bool = False) -> tuple[Layer, ...]:
+    """Return layers as a network in which each takes what the one before it gives.
+
+    Args:
+        layers: kinds, outputs, kernels, biases and which are frozen.
+        inputs: features or channels that the first one takes.
+        share: use the last layer that gives as much as it takes once more.
+    """
+    made: list[Layer] = []
+    width = inputs
+    for layer in layers:
+        widens = layer.type in ("linear", "conv")
+        changes = {
+            "inputs": width,
+            "outputs": layer.outputs if widens else width,
+            "kernel": layer.kernel if layer.type == "conv" else 1,
+            "bias": layer.bias or not widens,
+            "frozen": layer.frozen and layer.type != "sigmoid",
+            "same_as": -1,
+        }
+        made.append(msgspec.structs.replace(layer, **changes))
+        width = made[-1].outputs
+    if share and made[-1].inputs == width and made[-1].type != "sigmoid":
+        made.append(msgspec.structs.replace(made[-1], same_as=len(made) - 1))
+    return tuple(made)
+
+
+def simpler_networks(network: tuple[Layer, ...]) -> tuple[tuple[Layer, ...], ...]:
+    """Return the networks that are one step simpler than a network."""
+    share = any(layer.same_as >= 0 for layer in network)
+    own = [layer for layer in network if layer.same_as < 0]
+    first = own[0].inputs
+    found = []
+    if share:
+        found.append(chained(own, first))
+    for place, layer in enumerate(own):
+        before, after = own[:place], own[place + 1 :]
+        if before or after:
+            found.append(chained([*before, *after], first, share=share))
+        steps: dict[str, object] = {"outputs": 1, "bias": True, "frozen": False, "kernel": 1}
+        for name, value in steps.items():
+            simpler = msgspec.structs.replace(layer, **{name: value})
+            found.append(chained([*before, simpler, *after], first, share=share))
+    found.append(chained(own, 1, share=share))
+    return tuple(dict.fromkeys(each for each in found if each != network))
 
 
 # ------------------------------------------------------------------ hypothesis

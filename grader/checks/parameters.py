@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from grader.checks.answers import find_failure
-from grader.checks.inputs import network_strategy, networks, smallest
+from grader.checks.inputs import networks, simpler_networks
 from grader.checks.layers import count_parameters, source_of
 from grader.checks.numbers import find_bare_number, numbers_beside, whole_number
 from grader.checks.student_text import text_pieces
@@ -27,6 +27,7 @@ _NETWORKS, _ANSWER, _ANY = "networks", "answer", "any-network"
 _WORDS = ("параметр", "parameter", "params")
 _COUNTING = ("parameters(", "numel", ".size", ".shape", "state_dict")
 _MOST_FUNCTIONS = 8
+_MOST_ROUNDS = 30
 _MOST_TEXT = 2000
 
 
@@ -340,21 +341,21 @@ def _judge_function(view: SectionView, counter: Counter | None) -> Finding:
         values["networks"] = str(len(made))
         return Finding(_ANY, Outcome.PASSED, "parameters.any-network-right", values)
     # A wrong number says more about a formula than an error does.
-    numbers_only = any(whole_number(text) is not None for text in wrong.values())
-    first = min(
-        (n for n, text in wrong.items() if not numbers_only or whole_number(text) is not None),
-        key=_size,
-    )
-
-    def fails(network: tuple[Layer, ...]) -> bool:
-        if network not in wrong:
-            (text,) = told((network,))
-            if text == str(count_parameters(network)):
-                return False
-            wrong[network] = text
-        return not numbers_only or whole_number(wrong[network]) is not None
-
-    found = smallest(network_strategy(), fails, size=_size, known=first) or first
+    by_number = {n: text for n, text in wrong.items() if whole_number(text) is not None}
+    found = min(by_number or wrong, key=_size)
+    for _ in range(_MOST_ROUNDS):
+        simpler = simpler_networks(found)
+        failing = {
+            network: text
+            for network, text in zip(simpler, told(simpler), strict=True)
+            if text != str(count_parameters(network))
+            and (not by_number or whole_number(text) is not None)
+        }
+        smallest = min(failing, key=_size, default=found)
+        if _size(smallest) >= _size(found):
+            break
+        found = smallest
+        wrong[found] = failing[found]
     expected, actual = str(count_parameters(found)), wrong[found]
     source = f"{counter.bound.name}({source_of(found)})"
     values |= {"expected": expected, "actual": actual, "source": source}
