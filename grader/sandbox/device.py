@@ -1,6 +1,8 @@
 """The virtual GPU as the child uses it: one at its start, a log a cell, scratch for questions."""
 
+import importlib
 import importlib.util
+import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,14 +16,18 @@ MOST_REFUSALS = 16
 
 
 def find_virtual_gpu() -> Foreign:
-    """Return the package of the virtual GPU, None where this build has none."""
+    """Return the package of the virtual GPU where the server has installed it, else None.
+
+    All its modules are loaded: what it imports later, a child could not read from the disk.
+    """
     if importlib.util.find_spec("grader.vgpu") is None:
         return None
-    try:
-        package = importlib.import_module("grader.vgpu")
-    except ImportError:
+    package: Foreign = importlib.import_module("grader.vgpu")
+    if not package.is_installed():
         return None
-    return package if hasattr(package, "reset") else None
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"grader.vgpu.{module.name}")
+    return package
 
 
 class Device:
@@ -40,7 +46,7 @@ class Device:
         try:
             package.reset(start.card, profile=start.profile or None, seed=start.seed)
         except Exception as error:  # noqa: BLE001 - without it the memory tasks go to a person
-            self.state = f"unavailable: {getattr(error, 'reason', type(error).__name__)}"
+            self.state = f"unavailable: {getattr(error, 'reason_code', type(error).__name__)}"
             return
         self._package = package
         self.state = "virtual"
