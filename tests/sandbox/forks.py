@@ -30,6 +30,10 @@ import gc, os, socket, sys, traceback
 from grader.sandbox import child
 from grader.sandbox.wire import Channel, Gone
 listener = socket.socket(fileno=int(sys.argv[1]))
+if sys.argv[2:]:
+    import pathlib
+    import grader.vgpu
+    grader.vgpu.install(core=pathlib.Path(sys.argv[2]))
 child.preload()
 gc.freeze()
 while True:
@@ -56,7 +60,7 @@ while True:
 class Warm:
     """The warm process; a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, core: Path | None = None) -> None:
         self._path = str(folder / "socket")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self._path)
@@ -65,7 +69,7 @@ class Warm:
                        "PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0",
                        "MPLCONFIGDIR": str(folder)}  # fmt: skip
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _WARM, str(listener.fileno())],
+            [sys.executable, "-c", _WARM, str(listener.fileno()), *([str(core)] if core else [])],
             pass_fds=[listener.fileno()],
             env=environment,
             cwd=folder,
