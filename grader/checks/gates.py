@@ -59,7 +59,10 @@ class Gate:
         """
         search = find_gate(view, task.names, self.function, self.inputs)
         if search.found is None:
-            return for_all(task, _not_found(view, search.refused))
+            return [
+                _waiting(finding) if finding.check == _WEIGHTS else finding
+                for finding in for_all(task, _not_found(view, search.refused))
+            ]
         table, weights = _Trial(self, view, search.found).findings()
         by_check = {_TABLE: table, _WEIGHTS: weights}
         return [replace(by_check[check.id], check=check.id) for check in task.checks]
@@ -293,6 +296,13 @@ def _not_found(view: SectionView, refused: tuple[Refused, ...]) -> Finding:
     if odd is not None:
         return _refusal(view, odd)
     return Finding(check="", outcome=Outcome.MISSING, code="gate.missing")
+
+
+def _waiting(finding: Finding) -> Finding:
+    """Return the finding for the weights of what has no right table since it failed."""
+    if finding.outcome in (Outcome.FAILED, Outcome.RAISED):
+        return replace(finding, outcome=Outcome.NOT_RUN, code="gate.waits")
+    return finding
 
 
 def _is_attempt(refused: Refused) -> bool:
