@@ -9,7 +9,7 @@ import torch.nn.functional as F
 # %% [markdown]
 # ## Task 1
 #
-# Both networks have **32 parameters**: 3*5 + 5 and 5*2 + 2.
+# **32 parameters** in each network, weights and biases together.
 
 # %%
 net_seq = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))

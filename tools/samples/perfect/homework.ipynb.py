@@ -168,7 +168,7 @@ torch.cuda.empty_cache()
 
 # %%
 x = torch.zeros(1_800_000, 1000, device="cuda")
-layer = nn.Linear(1000, 1_900_000).to("cuda")
+layer = nn.Linear(1000, 1_900_000, device="cuda")
 print(torch.cuda.memory_allocated() / 2**30)
 try:
     layer(x)
