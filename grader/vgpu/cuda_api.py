@@ -120,7 +120,8 @@ def _device_functions(device: Device) -> dict[str, Callable[..., Any]]:
 def _memory_functions(device: Device) -> dict[str, Callable[..., Any]]:
     def check(index: int) -> None:
         if index != 0:
-            raise RuntimeError("Invalid device argument : did you call init?")
+            # PyTorch prints the index as a character, not as a number.
+            raise RuntimeError(f"Invalid device argument {chr(index)}: did you call init?")
 
     def statistics(index: int) -> dict[str, Any]:
         check(index)

@@ -18,7 +18,9 @@ from grader.vgpu.profiles import PROFILES, Profile
 DEFAULT_SEED = 67280421310721
 """The seed of a generator that nobody seeded: `c10/core/GeneratorImpl.h`, PyTorch v2.13."""
 
-_WARPS_OF_256 = 256
+_INTERNAL = -1
+"""In place of an element type: memory that a kernel takes for itself."""
+
 _NO_FORK = (
     "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use "
     "the 'spawn' start method"
@@ -113,8 +115,8 @@ class Device:
         self.ledger = self._main = Ledger(
             card, profile, self.base + self._slot * self._slot_bytes, self._config()
         )
-        self.core.set_grid_limit(
-            card.multi_processor_count * (card.max_threads_per_multi_processor // _WARPS_OF_256)
+        self.core.set_multi_processors(
+            card.multi_processor_count, card.max_threads_per_multi_processor
         )
         self.core.use_workspaces(self.ledger.workspace_set, self.ledger.workspace_bytes)
         self.generator = self.core.default_generator()
@@ -160,13 +162,14 @@ class Device:
         stretch.births += 1
         counters = allocator.statistics.all
         allocated = counters.allocated_bytes.current
-        tally = stretch.tallies.get(code)
-        if tally is None:
-            tally = stretch.tallies[code] = Tally()
-        tally.allocations += 1
-        if nbytes > tally.largest:
-            tally.largest = nbytes
-            tally.beside = allocated - block.size
+        if code != _INTERNAL:
+            tally = stretch.tallies.get(code)
+            if tally is None:
+                tally = stretch.tallies[code] = Tally()
+            tally.allocations += 1
+            if nbytes > tally.largest:
+                tally.largest = nbytes
+                tally.beside = allocated - block.size
         if allocated > stretch.peak_allocated:
             stretch.peak_allocated = allocated
             reserved = counters.reserved_bytes.current
@@ -182,9 +185,10 @@ class Device:
         if stretch is None:
             return
         stretch.refusal_count += 1
-        tally = stretch.tallies.setdefault(code, Tally())
-        tally.refusals += 1
-        tally.largest_refused = max(tally.largest_refused, nbytes)
+        if code != _INTERNAL:
+            tally = stretch.tallies.setdefault(code, Tally())
+            tally.refusals += 1
+            tally.largest_refused = max(tally.largest_refused, nbytes)
         if len(stretch.refusals) < KEPT_REFUSALS:
             held = max((size for _, _, size, its in self.live.values() if its == code), default=0)
             allocator = self.ledger.allocator
@@ -199,7 +203,7 @@ class Device:
             )
 
     def _dtype_name(self, code: int) -> str:
-        return self.names.get(code, f"dtype{code}")
+        return "" if code == _INTERNAL else self.names.get(code, f"dtype{code}")
 
     def _bury(self, dead: Iterable[int]) -> None:
         live = self.live

@@ -37,7 +37,7 @@ class Refusal:
 
     Attributes:
         requested_bytes: of the tensor.
-        dtype: its element type, such as "float32".
+        dtype: its element type, such as "float32"; "" where a kernel asked for itself.
         allocated_bytes: held by live tensors at that moment.
         reserved_bytes: held by the allocator at that moment.
         held_dtype_bytes: of the largest live tensor of the same dtype at that moment.

@@ -8,6 +8,8 @@
 #include "generator.cpp"
 #include "memory.cpp"
 #include "operators.cpp"
+#include "scratch.cpp"
+#include "special.cpp"
 
 namespace vgpu {
 namespace {
@@ -77,7 +79,8 @@ uintptr_t ledger_birth(size_t nbytes, at::ScalarType dtype) {
   TORCH_CHECK(ledger.birth != nullptr, "vgpu: the virtual GPU is not set up");
   const py::object dead = dead_addresses();
   const auto address = py::reinterpret_steal<py::object>(PyObject_CallFunction(
-      ledger.birth, "niO", static_cast<Py_ssize_t>(nbytes), static_cast<int>(dtype), dead.ptr()));
+      ledger.birth, "niO", static_cast<Py_ssize_t>(nbytes),
+      dtype == at::ScalarType::Undefined ? -1 : static_cast<int>(dtype), dead.ptr()));
   if (!address) {
     throw_error();
   }
@@ -93,7 +96,7 @@ void ledger_workspace() {
       workspace_sets_seen.end()) {
     return;
   }
-  c10::DataPtr taken = allocate(workspace_bytes, at::kByte);
+  c10::DataPtr taken = allocate(workspace_bytes, at::ScalarType::Undefined);
   workspace_sets_seen.push_back(now);
   std::lock_guard<std::mutex> lock(workspaces_mutex);
   workspaces[now].push_back(std::move(taken));
@@ -152,6 +155,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
                            py::object check_devices) {
     arena().reserve();
     become_device();
+    register_attention_choice();
     ledger = {birth.release().ptr(), refused.release().ptr(), mixes_scalars.release().ptr(),
               check_devices.release().ptr()};
   });
@@ -166,7 +170,10 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
   module.def("begin_epoch", &begin_epoch);
   module.def("live_blocks", &live_blocks);
   module.def("take_deaths", &dead_addresses);
-  module.def("set_grid_limit", &set_grid_limit);
+  module.def("set_multi_processors", [](int64_t count, int64_t threads_each) {
+    set_multi_processors(count, threads_each);
+    set_grid_limit(count * (threads_each / 256));
+  });
   module.def("default_generator", [] { return default_generator(); });
   module.def("set_current_stream", &set_current_stream);
   module.def("current_stream", &current_stream);

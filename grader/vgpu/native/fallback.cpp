@@ -13,6 +13,7 @@
 #include "generator.h"
 #include "ledger.h"
 #include "memory.h"
+#include "scratch.h"
 
 namespace vgpu {
 namespace {
@@ -26,6 +27,7 @@ struct Plan {
   bool blas = false;                 // runs cuBLAS on the real card
   bool host_index = false;           // takes CPU indices beside a device tensor
   std::optional<bool> mixes_scalars;  // accepts CPU scalars; asked when first needed
+  ScratchRule scratch = nullptr;
   std::vector<bool> writes;          // per argument
   std::vector<int> returns;          // per return: the argument it is, or -1 for a new tensor
 };
@@ -40,6 +42,7 @@ const std::unordered_set<std::string> host_index_names = {
 Plan make_plan(const c10::FunctionSchema& schema) {
   Plan plan;
   plan.blas = blas_names.count(schema.name()) != 0;
+  plan.scratch = scratch_rule(schema.name());
   plan.host_index = host_index_names.count(schema.name()) != 0;
   for (const c10::Argument& argument : schema.arguments()) {
     plan.writes.push_back(argument.alias_info() != nullptr && argument.alias_info()->isWrite());
@@ -88,6 +91,17 @@ class Crossing {
   bool host_tensor = false;  // a CPU tensor is among the arguments
   bool host_scalars_only = true;
 
+  // Note CPU tensors without taking anything across.
+  void look_at(const IValue& value) {
+    if (value.isTensor()) {
+      note_host(value.toTensor());
+    } else if (value.isTensorList()) {
+      for (const at::Tensor& tensor : value.toTensorVector()) {
+        note_host(tensor);
+      }
+    }
+  }
+
   IValue cross(const IValue& value) {
     if (value.isTensor()) {
       return cross_tensor(value.toTensor());
@@ -112,6 +126,13 @@ class Crossing {
   }
 
  private:
+  void note_host(const at::Tensor& tensor) {
+    if (tensor.defined() && !tensor.is_cuda()) {
+      host_tensor = true;
+      host_scalars_only = host_scalars_only && tensor.dim() == 0;
+    }
+  }
+
   IValue cross_list(const IValue& value) {
     const auto list = value.toListRef();
     bool has_tensor = false;
@@ -133,9 +154,8 @@ class Crossing {
     if (!tensor.defined()) {
       return tensor;
     }
+    note_host(tensor);
     if (!tensor.is_cuda()) {
-      host_tensor = true;
-      host_scalars_only = host_scalars_only && tensor.dim() == 0;
       return tensor;
     }
     Block* block = block_of(tensor);
@@ -164,8 +184,7 @@ const char* blas_kernel(const std::string& name) {
 }
 
 // What a matrix product takes beside its result, held until the product is done.
-std::vector<c10::DataPtr> blas_scratch(const std::string& name, c10::ArrayRef<IValue> arguments) {
-  std::vector<c10::DataPtr> staged;
+void blas_scratch(const std::string& name, c10::ArrayRef<IValue> arguments, Scratch& scratch) {
   for (const IValue& argument : arguments) {
     if (!argument.isTensor() || !argument.toTensor().is_cuda()) {
       continue;
@@ -175,11 +194,10 @@ std::vector<c10::DataPtr> blas_scratch(const std::string& name, c10::ArrayRef<IV
         !at::isIntegralType(tensor.scalar_type(), /*includeBool=*/true), '"', blas_kernel(name),
         "_cuda\" not implemented for '", tensor.scalar_type(), "'");
     if (tensor.dim() == 2 && !readable_by_blas(tensor)) {
-      staged.push_back(allocate(tensor.nbytes(), tensor.scalar_type()));
+      scratch.push_back(allocate(tensor.nbytes(), at::ScalarType::Undefined));
     }
   }
   ledger_workspace();
-  return staged;
 }
 
 void check_devices(const c10::OperatorHandle& op, Plan& plan, const Crossing& crossing,
@@ -281,6 +299,17 @@ void grow(const at::Tensor& tensor, at::IntArrayRef sizes, at::IntArrayRef strid
   impl->set_sizes_and_strides(sizes, strides);
 }
 
+void check_call(const c10::OperatorHandle& op, const Stack& stack) {
+  Plan& plan = plan_of(op);
+  const size_t count = plan.writes.size();
+  const auto arguments = c10::ArrayRef<IValue>(stack).slice(stack.size() - count, count);
+  Crossing crossing;
+  for (const IValue& argument : arguments) {
+    crossing.look_at(argument);
+  }
+  check_devices(op, plan, crossing, arguments);
+}
+
 void fallback(const c10::OperatorHandle& op, c10::DispatchKeySet, Stack* stack) {
   constexpr auto cpu = c10::DispatchKeySet(c10::DispatchKey::CPU);
   Plan& plan = plan_of(op);
@@ -296,9 +325,12 @@ void fallback(const c10::OperatorHandle& op, c10::DispatchKeySet, Stack* stack) 
     (*stack)[start + i] = crossing.cross(originals[i]);
   }
   check_devices(op, plan, crossing, originals);
-  std::vector<c10::DataPtr> scratch;
+  Scratch scratch;
   if (plan.blas) {
-    scratch = blas_scratch(op.schema().name(), originals);
+    blas_scratch(op.schema().name(), originals, scratch);
+  }
+  if (plan.scratch != nullptr) {
+    plan.scratch(originals, scratch);
   }
   if (crossing.ghost) {
     std::copy(originals.begin(), originals.end(), stack->begin() + start);

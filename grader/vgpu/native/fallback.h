@@ -13,6 +13,9 @@ constexpr c10::DispatchKey ghost_key = c10::DispatchKey::TESTING_ONLY_GenericMod
 
 void fallback(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack);
 
+// Throws in PyTorch's words where the tensors of the call on top of the stack are on two devices.
+void check_call(const c10::OperatorHandle& op, const torch::jit::Stack& stack);
+
 // A new device tensor with the values of a CPU tensor, in its shape and strides.
 at::Tensor to_device(const at::Tensor& host);
 

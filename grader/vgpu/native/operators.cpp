@@ -11,6 +11,7 @@
 #include "generator.h"
 #include "ledger.h"
 #include "memory.h"
+#include "special.h"
 
 namespace vgpu {
 namespace {
@@ -113,7 +114,7 @@ c10::DataPtr copy_scratch(const at::Tensor& target, const at::Tensor& source) {
       ? !target.is_contiguous()
       : source.scalar_type() != target.scalar_type() || source.sizes() != target.sizes() ||
           !source.is_contiguous();
-  return needed ? allocate(target.numel() * target.element_size(), target.scalar_type())
+  return needed ? allocate(target.numel() * target.element_size(), at::ScalarType::Undefined)
                 : c10::DataPtr();
 }
 
@@ -173,10 +174,20 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
   }
 }
 
+// Operators that check devices before they allocate anything; the composite kernel that allocates
+// and calls their out= form is the one that a backend without kernels has.
+constexpr const char* checked_first[] = {"mm",  "addmm",  "addmv",           "bmm", "baddbmm",
+                                         "cat", "gather", "nll_loss_forward"};
+
+void checked(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
+  check_call(op, *stack);
+  op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::IPU), stack);
+}
+
 // Operators with a CUDA kernel of their own, whose composite kernel would otherwise run here and
 // take other memory.
 constexpr const char* direct[] = {
-    "addr", "addr.out", "all.dims_out", "any.dims_out", "convolution", "convolution_backward",
+    "addr", "addr.out", "all.dims_out", "any.dims_out", "convolution_backward",
     "native_group_norm", "native_layer_norm", "_fused_rms_norm", "mish_backward", "_chunk_cat",
     "_chunk_cat.out", "linalg__powsum", "_foreach_zero_", "_foreach_norm.Scalar", "_foreach_copy_"};
 constexpr const char* direct_foreach_binary[] = {"add",       "sub",       "mul",     "div",
@@ -218,6 +229,10 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   library.impl("random_", &vgpu::random_);
   library.impl("random_.from", &vgpu::random_from_);
   library.impl("random_.to", &vgpu::random_to_);
+  register_special(library);
+  for (const char* name : checked_first) {
+    library.impl(name, torch::CppFunction::makeFromBoxedFunction<&checked>());
+  }
   for (const char* name : direct) {
     register_direct(library, name);
   }
