@@ -18,7 +18,7 @@ from grader.sandbox.values import describe_error, encode_output
 shield(globals())
 
 QUESTION_SECONDS = 2.0
-"""Processor time; on the clock twice as much, so that building and calling end within ten seconds."""
+"""Processor time; twice as much on the clock: building and calling end within ten seconds."""
 
 _generator = torch.default_generator
 _torch_state, _set_torch_state = _generator.get_state, _generator.set_state
