@@ -62,6 +62,7 @@ class _Course:
     attempts: dict[str, list[_Attempt]] = field(default_factory=dict)
     bound: list[BoundName] = field(default_factory=list)
     notes: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    claimed: set[tuple[str, str, int]] = field(default_factory=set)  # objects found by behaviour
 
 
 class Judge:
@@ -246,8 +247,12 @@ class Judge:
             if task.id in course.sections or _is_settled(course.attempts.get(task.id, [])):
                 continue
             attempt = self._ask(task, section, run, course, card)
-            if not any(finding.outcome is Outcome.PASSED for finding in attempt.findings):
+            graded = _graded(attempt.findings)
+            right = any(finding.outcome is Outcome.PASSED for finding in attempt.findings)
+            if not right or (graded is not None and graded in course.claimed):
                 course.attempts[task.id].pop()
+            elif graded is not None:
+                course.claimed.add(graded)
 
     # -------------------------------------------------------------- points
 

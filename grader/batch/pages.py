@@ -112,7 +112,9 @@ def write_class(
     Raises:
         OSError: a file cannot be written.
     """
-    rows, table, waiting = [], [], []
+    rows: list[ClassRow] = []
+    table: list[list[str]] = []
+    waiting: list[list[str]] = []
     for report in map(pages.reviewed, gradebook.reports(run)):
         rows.append(summarize(report))
         table.append(gradebook_row(report))

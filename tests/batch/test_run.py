@@ -1,0 +1,165 @@
+"""Batches with real worker processes and warm servers."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from grader.batch.grading import Settings
+from grader.batch.run import draw_again, grade_batch
+from grader.gradebook import Gradebook, GradebookError
+
+SUBMISSIONS = Path(__file__).parents[2] / "submissions"
+SETTINGS = Settings(assignment="intro-to-torch")
+FEW = ("one-row-off", "sharp-sigmoids", "commented-out", "tarred")
+
+
+def hand_in(folder, names=FEW):
+    for name in names:
+        shutil.copytree(SUBMISSIONS / name, folder / name)
+    return folder
+
+
+def results(out):
+    return {
+        path.parent.name: json.loads(path.read_text("utf-8")) for path in out.glob("*/result.json")
+    }
+
+
+def without_times(result):
+    cells = [{**cell, "seconds": 0} for cell in result["cells"]]
+    return {**result, "seconds": 0, "cells": cells}
+
+
+def processes(marker):
+    """Return the ids of living processes whose command line holds `marker`."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if marker in (folder / "cmdline").read_bytes().decode():
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    base = tmp_path_factory.mktemp("batch")
+    handed_in = hand_in(base / "in")
+    (handed_in / "broken.ipynb").write_text("{ this is no notebook")
+    (handed_in / "=cmd|'x'!A1.py").write_text("print(1)\n")
+    (handed_in / "index.html").write_text("not a submission")
+    grade_batch([handed_in], base / "out", SETTINGS, workers=2)
+    return base
+
+
+def test_every_submission_has_its_files(graded):
+    out = graded / "out"
+    found = results(out)
+    assert set(FEW) <= set(found)
+    assert all((out / name / "report.html").is_file() for name in found)
+    names = ("index.html", "gradebook.csv", "review.csv", "gradebook.db")
+    assert all((out / name).is_file() for name in names)
+
+
+def test_a_broken_file_is_named_and_stops_nothing(graded):
+    broken = results(graded / "out")["broken"]
+    assert broken["points"] == 0
+    assert broken["notes"][0]["code"].startswith("intake.")
+    assert "broken.ipynb" in json.dumps(broken["notes"])
+
+
+def test_a_formula_in_a_name_is_text_in_the_tables(graded):
+    with (graded / "out" / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
+        names = [row["submission"] for row in csv.DictReader(file)]
+    assert len(names) >= len(FEW) + 2
+    assert not any(name.startswith(("=", "+", "-", "@")) for name in names)
+
+
+def test_what_waits_for_a_person_is_listed(graded):
+    with (graded / "out" / "review.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["submission"], row["task"]) for row in rows] == [("commented-out", "xor")] or rows
+    assert all(row["answer"] and row["points"] == "" for row in rows)
+
+
+def test_an_unchanged_folder_is_not_run_again(graded):
+    before = results(graded / "out")
+    again = grade_batch([graded / "in"], graded / "out", SETTINGS, workers=2)
+    assert again.cached >= len(FEW)
+    assert results(graded / "out") == before
+
+
+def test_pages_are_drawn_again_from_the_gradebook(graded, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(graded / "out", out)
+    for page in out.rglob("*.html"):
+        page.unlink()
+    draw_again(out, language="ru")
+    assert (out / "index.html").is_file()
+    assert 'lang="ru"' in (out / FEW[0] / "report.html").read_text("utf-8")
+
+
+def test_nothing_to_grade_is_said(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(GradebookError) as caught:
+        grade_batch([tmp_path / "in"], tmp_path / "out", SETTINGS, workers=1)
+    assert caught.value.code == "batch.nothing"
+
+
+def test_a_killed_worker_loses_nothing(tmp_path):
+    handed_in = hand_in(tmp_path / "in")
+    killed = []
+
+    def kill_one(event):
+        if not killed and not event.lost:
+            children = [int(p) for p in children_of(os.getpid()) if "batch.worker" in command(p)]
+            os.kill(children[0], signal.SIGKILL)
+            killed.append(children[0])
+
+    result = grade_batch([handed_in], tmp_path / "out", SETTINGS, workers=2, progress=kill_one)
+    assert killed
+    assert len(result.rows) == len(FEW)
+    assert set(results(tmp_path / "out")) == set(FEW)
+
+
+def children_of(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def command(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+
+
+def test_a_run_killed_at_any_moment_resumes_to_the_same_gradebook(tmp_path, graded):
+    handed_in, out = hand_in(tmp_path / "in"), tmp_path / "out"
+    line = [sys.executable, "-m", "grader.cli", "grade", str(handed_in), "--out", str(out)]
+    process = subprocess.Popen([*line, "--workers", "1"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(out.glob("*/result.json")):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    done = subprocess.run([*line, "--workers", "2"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = results(out)
+    whole = results(graded / "out")
+    assert {n: without_times(r) for n, r in found.items()} == {
+        n: without_times(whole[n]) for n in FEW
+    }
+    with Gradebook(out / "gradebook.db") as book:
+        assert set(book.graded(book.latest_run())) == set(FEW)
+    with sqlite3.connect(out / "gradebook.db") as db:
+        ended = db.execute("SELECT count(*), count(ended) FROM runs").fetchone()
+    db.close()
+    assert ended == (1, 1)
