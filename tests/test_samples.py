@@ -41,6 +41,14 @@ def grade(server):
     return graded
 
 
+@pytest.fixture(scope="module")
+def grade_without_device():
+    """Return the same for a machine that has no device of any kind."""
+    assignment = load_assignment("intro-to-torch")
+    with Server(device=False) as server:
+        yield lambda path: Judge(assignment, server).grade(read_submission(path))
+
+
 def test_there_are_samples_of_everything():
     assert len(SAMPLES) >= 24
     folders = {path for path in SUBMISSIONS.iterdir() if path.is_dir()}
@@ -80,6 +88,20 @@ def test_the_empty_handout_gets_nothing(grade, language):
     assert (report.points, report.to_review) == (0, 0)
 
 
+def test_without_a_device_the_memory_tasks_of_the_solution_wait_for_a_person(
+    grade_without_device,
+):
+    report = grade_without_device(REFERENCE / "solution" / "solution.en.ipynb")
+    assert (report.points, report.to_review) == (1400, 600)
+    waiting = {task.id for task in report.tasks if task.outcome == "review"}
+    assert waiting == {"vram-limits", "oom", "linear-vram"}
+
+
+def test_without_a_device_the_empty_handout_gets_nothing_to_review(grade_without_device):
+    report = grade_without_device(REFERENCE / "handout" / "homework.en.ipynb")
+    assert (report.points, report.to_review) == (0, 0)
+
+
 def test_without_the_keys_the_choices_wait_for_a_person(server):
     assignment = load_assignment("intro-to-torch")
     keyless = type(assignment)(
@@ -102,11 +124,13 @@ def test_two_runs_agree_in_everything_but_time(grade, name):
     assert first.tasks == second.tasks
 
 
-@pytest.mark.skipif(
-    not os.environ.get("GRADER_EXAMPLE_NOTEBOOK"), reason="GRADER_EXAMPLE_NOTEBOOK is not set"
-)
+NOTEBOOK = os.environ.get("GRADER_EXAMPLE_NOTEBOOK", "")
+needs_notebook = pytest.mark.skipif(not NOTEBOOK, reason="GRADER_EXAMPLE_NOTEBOOK is not set")
+
+
+@needs_notebook
 def test_the_example_notebook_gets_what_a_person_would_give(grade):
-    report = grade(Path(os.environ["GRADER_EXAMPLE_NOTEBOOK"]))
+    report = grade(Path(NOTEBOOK))
     earned = {task.id: task.points for task in report.tasks}
     assert earned == {
         "parameters": 200,
@@ -129,3 +153,11 @@ def test_the_example_notebook_gets_what_a_person_would_give(grade):
     for name in ("linear-boundary.answer", "linear-stack.answer"):
         assert checks[name].outcome == "review"
         assert checks[name].excerpt
+
+
+@needs_notebook
+def test_the_example_notebook_without_a_device_leaves_the_memory_tasks_to_a_person(
+    grade_without_device,
+):
+    report = grade_without_device(Path(NOTEBOOK))
+    assert (report.points, report.to_review) == (1100, 900)
