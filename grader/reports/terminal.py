@@ -11,7 +11,6 @@ from rich.text import Text
 from grader.messages import has_message, message
 from grader.model import Assignment, CheckResult, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
-from grader.reports.json import graded_text
 
 _STYLES = {
     Outcome.PASSED: ("✓", "green"),
@@ -108,7 +107,9 @@ def _print_head(out: Console, report: Report, assignment: Assignment, language: 
 
 
 def check_text(check: CheckResult, language: str) -> str:
-    """Return the sentence of a check, cleaned."""
+    """Return the sentence of a check, cleaned; the bare code if a later version wrote it."""
+    if not has_message(check.code, language):
+        return clean_line(check.code)
     return clean(message(check.code, check.values, language=language), most=1500)
 
 
@@ -120,9 +121,11 @@ def _print_task(out: Console, task: TaskResult, assignment: Assignment, language
     titles = {check.id: check.title[language] for check in declared.checks}
     out.print()
     head = Text(declared.title[language], style="bold")
-    graded = graded_text(task)
-    if graded:
-        words = message("cli.graded", {"graded": graded}, language=language)
+    if task.graded is not None:
+        name, type_name, cell = task.graded
+        shown_name = f"{name} ({type_name})" if type_name not in ("", name) else name
+        values = {"graded": shown_name, "cell": str(cell)}
+        words = message("cli.graded", values, language=language)
         head.append(f"  {clean_line(words)}", style="not bold dim")
     out.print(head)
     for check in shown:
@@ -139,9 +142,8 @@ def _print_task(out: Console, task: TaskResult, assignment: Assignment, language
 def _print_counterexample(out: Console, evidence: dict[str, str], language: str) -> None:
     values = {key: clean(str(evidence[key]), most=600) for key in ("source", "expected", "actual")}
     for code in ("cli.paste", "cli.expected-actual"):
-        out.print(
-            Padding(Text(message(code, values, language=language), style="dim"), (0, 0, 0, 6))
-        )
+        line = "      " + message(code, values, language=language)
+        out.print(Text(line, style="dim"), soft_wrap=True)  # what is to be pasted stays one line
 
 
 def _print_foot(out: Console, report: Report, language: str, page: Path | None) -> None:
