@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from grader.assignments import load_assignment
+from grader.batch.cluster import Cluster
 from grader.batch.grading import Job, Settings, grader_digest, settings_digest
 from grader.batch.local import LocalWorkers, Lost
 from grader.batch.pages import SubmissionPages, write_class
@@ -61,6 +62,7 @@ def grade_batch(
     settings: Settings,
     *,
     workers: int,
+    scheduler: str = "",
     only: str | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> BatchResult:
@@ -70,7 +72,8 @@ def grade_batch(
         paths: files and folders; each entry of a folder is one submission.
         out: output folder, made if missing.
         settings: what decides the results.
-        workers: worker processes, at least 1.
+        workers: worker processes on this machine, at least 1.
+        scheduler: address of a Dask scheduler whose workers grade instead; empty for this machine.
         only: name of the one submission to grade again; the others keep their results.
         progress: called after each submission.
 
@@ -98,16 +101,24 @@ def grade_batch(
         )
         if only is not None:
             gradebook.carry_over(run, except_for=only)
-        pool = LocalWorkers(settings, out, assignment, count=workers)
+        pool: Cluster | LocalWorkers
+        if scheduler:
+            pool = Cluster(settings, gradebook, assignment, address=scheduler)
+        else:
+            pool = LocalWorkers(settings, out, assignment, count=workers)
+        sources = {job.name: str(job.path) for job in chosen}
         finished = cached = 0
         for event in pool.grade(chosen):
             if isinstance(event, Lost):
                 gradebook.add_attempt(run, event.job.name, event.number, event.reason)
                 progress(Progress(finished, len(chosen), event.job.name, lost=event.reason))
                 continue
-            source = next(str(job.path) for job in chosen if job.name == event.name)
             gradebook.add_result(
-                run, event.report, key=event.key, source=source, cached=event.cached
+                run,
+                event.report,
+                key=event.key,
+                source=sources[event.name],
+                cached=event.cached,
             )
             if not event.drawn:
                 pages.draw(event.report)

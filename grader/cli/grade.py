@@ -57,6 +57,7 @@ def grade_all(
     settings: Settings,
     *,
     workers: int,
+    scheduler: str,
     only: str | None,
 ) -> int:
     """Grade a batch and say where to look; return the exit code."""
@@ -64,7 +65,13 @@ def grade_all(
     def action() -> int:
         with _progress(settings.language) as progress:
             result = grade_batch(
-                paths, out, settings, workers=workers, only=only, progress=progress
+                paths,
+                out,
+                settings,
+                workers=workers,
+                scheduler=scheduler,
+                only=only,
+                progress=progress,
             )
         _print_result(result, out, settings.language)
         return PASSED

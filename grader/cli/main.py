@@ -95,12 +95,14 @@ def check(
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default="cores"
 )
+@click.option("--scheduler", default="", help="Grade on the Dask cluster at this address.")
 @click.option("--only", help="Grade the submission of this name again.")
 @click.option("--unsafe", is_flag=True, help="Grade even where the machine cannot isolate.")
 def grade(
     paths: tuple[Path, ...],
     out: Path,
     workers: int,
+    scheduler: str,
     only: str | None,
     unsafe: bool,  # noqa: FBT001  # click passes by name
     assignment: str,
@@ -119,7 +121,7 @@ def grade(
         language=lang or default_language(),
         unsafe=unsafe,
     )
-    sys.exit(grade_all(paths, out, settings, workers=workers, only=only))
+    sys.exit(grade_all(paths, out, settings, workers=workers, scheduler=scheduler, only=only))
 
 
 @main.command()
