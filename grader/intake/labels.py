@@ -13,7 +13,7 @@ _WORDS = re.compile(
 _NEUTRAL = frozenset(
     """
     a an the my our is this it of for with by new final model net network nn class cls func fn
-    function module layer gate op operator operation logic logical bool boolean neuron neurons
+    function module layer n m f g gate op operator operation logic logical bool boolean neuron neurons
     perceptron answer solution result table truth test check task homework hw
     submission sub student team lab
     мой моя для это оператор оператора оператору операция операции логический логическое
@@ -113,6 +113,4 @@ class Labels:
 
 
 def _are_neutral(words: Iterable[str]) -> bool:
-    return all(
-        word in _NEUTRAL or word.isdigit() or (len(word) == 1 and word.isascii()) for word in words
-    )
+    return all(word in _NEUTRAL or word.isdigit() for word in words)

@@ -24,6 +24,7 @@ _MAGIC = re.compile(
 )
 _PYTHON_CELL_MAGIC = re.compile(r"%%(?:time|timeit|capture|prun|memit|mprun)\b")
 _CLAUSE = re.compile(r"(?:else|elif|except|finally)\b")
+_COMPOUND = re.compile(r"(?:def|class|if|for|while|with|try|async|match)\b|@")
 _NEW_START = re.compile(r"[^\W\d]|@|#")
 _MOST_RECOVERIES = 100
 
@@ -86,7 +87,9 @@ def top_level_blocks(source: str) -> list[Block]:
     error are blocks of their own and all others still run.
     """
     tree = parse_python(source)
-    return _blocks_of_tree(tree) if tree else _blocks_by_indent(source.split("\n"))
+    lines = source.split("\n")
+    blocks = _blocks_of_tree(tree) if tree else _blocks_by_indent(lines)
+    return [_with_comments_inside(block, lines) for block in blocks]
 
 
 def top_level_comments(source: str) -> list[int]:
@@ -121,16 +124,30 @@ def _blocks_of_tree(tree: ast.Module) -> list[Block]:
     return blocks
 
 
+def _with_comments_inside(block: Block, lines: list[str]) -> Block:
+    """A function may end with comments, which no syntax tree has."""
+    last = number = block.last
+    while number + 1 < len(lines):
+        number += 1
+        text = lines[number].lstrip()
+        if text and not (text.startswith("#") and text != lines[number]):
+            break
+        last = number if text else last
+    return Block(block.first, last)
+
+
 def _blocks_by_indent(lines: list[str]) -> list[Block]:
     blocks: list[Block] = []
-    decorated = False
+    decorated = compound = False
     for logical in _recovered(lines):
         text = lines[logical.first]
-        continues = blocks and (logical.indent > 0 or decorated or _CLAUSE.match(text))
-        if continues:
+        inside = compound and (logical.indent > 0 or _CLAUSE.match(text))
+        if blocks and (inside or decorated):
             blocks[-1] = Block(blocks[-1].first, logical.last)
         else:
             blocks.append(Block(logical.first, logical.last))
+        if logical.indent == 0 and not _CLAUSE.match(text):
+            compound = bool(_COMPOUND.match(text))
         decorated = logical.indent == 0 and text.startswith("@")
     return blocks
 

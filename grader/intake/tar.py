@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 _BLOCK = 512
+_END = bytes(_BLOCK)
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
 _FILE = (b"0", b"\0", b"7", b"")
 _WITHOUT_BYTES = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, fifos
@@ -41,7 +42,7 @@ def tar_entries(data: bytes) -> Iterator[TarEntry]:
     extended: dict[str, str] = {}
     while True:
         header = data[at : at + _BLOCK]
-        if not header.strip(b"\0") and at > 0:
+        if header == _END or (not header and at > 0):
             return
         _require_header(header)
         start = at + _BLOCK
