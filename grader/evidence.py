@@ -131,10 +131,10 @@ class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
 class BackwardGraph(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="backward-graph"
 ):
-    """A backward graph as the engine recorded it, or as expected.
+    """A backward graph as the engine recorded it, as expected, or as the student drew it.
 
     Attributes:
-        role: ``recorded`` or ``expected``.
+        role: ``recorded``, ``expected`` or ``drawn``.
         nodes: the nodes.
         edges: (from, to, gradient on the edge as text) by node id, from the root to the leaves.
     """
