@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.library import Library
 
-from grader.vgpu import cuda_api
+from grader.vgpu import cuda_api, legacy_types
 from grader.vgpu.build import MODULE_NAME, Unavailable
 from grader.vgpu.cards import Card
 from grader.vgpu.device import Device, find_profile_named
@@ -50,6 +50,7 @@ def activate(
         warnings.simplefilter("ignore")
         library.fallback(Ghosts(core, patterns), _GHOST_KEY)
     cuda_api.install(device)
+    legacy_types.install()
     torch.version.cuda = _CUDA_VERSION
     if torch.accelerator.current_accelerator() != torch.device("cuda"):
         raise Unavailable("install-failed", "PyTorch did not take the virtual GPU as its accelerator.")

@@ -5,7 +5,7 @@ Source of the list: `torch/csrc/cuda/Module.cpp` and `torch/cuda/__init__.py`, P
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -85,6 +85,9 @@ def install(device: Device) -> None:
     for name in ("Stream", "Event", "ExternalStream"):
         setattr(cuda, name, getattr(streams, name))
     _teach_storage()
+    _refuse_compilation()
+    # Asked by every recurrent layer; PyTorch's own answer warns that cuDNN is missing.
+    torch.backends.cudnn.m.is_acceptable = lambda _tensor: False
 
 
 def _check_ordinal(index: int) -> None:
@@ -188,13 +191,36 @@ def _stream_functions(device: Device) -> dict[str, Callable[..., Any]]:
     }
 
 
+def _refuse(what: str) -> Callable[..., NoReturn]:
+    def raise_it(*_: Any, **__: Any) -> NoReturn:
+        raise NotImplementedError(f"vgpu: {what} is not modelled on the virtual GPU")
+
+    return raise_it
+
+
+def _refuse_compilation() -> None:
+    class CUDAGraph:
+        """Refuses to be made."""
+
+        __new__ = _refuse("a CUDA graph")
+
+    cuda: Any = torch.cuda
+    cuda.CUDAGraph = cuda.graphs.CUDAGraph = CUDAGraph
+    cuda.graph = cuda.graphs.graph = cuda.make_graphed_callables = _refuse("a CUDA graph")
+    setattr(torch, "compile", _refuse("torch.compile"))  # noqa: B010 - mypy: a function is no variable
+
+
+def _scatter(
+    tensor: torch.Tensor, devices: Sequence[int], *_: object
+) -> tuple[torch.Tensor, ...]:
+    """Spread a tensor over GPUs, as DataParallel does: on one card it goes there as it is."""
+    if len(devices) != 1:
+        _refuse("DataParallel over several GPUs")()
+    return (tensor.to("cuda"),)
+
+
 def _refusals() -> dict[str, Callable[..., Any]]:
-    def refuse(what: str) -> Callable[..., NoReturn]:
-        def raise_it(*_: Any, **__: Any) -> NoReturn:
-            raise NotImplementedError(f"vgpu: {what} is not modelled on the virtual GPU")
-
-        return raise_it
-
+    refuse = _refuse
     return {
         "_cuda_record_memory_history": refuse("recording the memory history"),
         "_cuda_record_memory_history_legacy": refuse("recording the memory history"),
@@ -203,9 +229,9 @@ def _refusals() -> dict[str, Callable[..., Any]]:
         "_cuda_customAllocator": refuse("a custom allocator"),
         "_cuda_changeCurrentAllocator": refuse("a custom allocator"),
         "_nccl_version": refuse("NCCL"),
-        "_broadcast_coalesced": refuse("DataParallel (several GPUs)"),
-        "_scatter": refuse("DataParallel (several GPUs)"),
-        "_gather": refuse("DataParallel (several GPUs)"),
+        "_broadcast_coalesced": refuse("DataParallel over several GPUs"),
+        "_scatter": _scatter,
+        "_gather": refuse("DataParallel over several GPUs"),
     }
 
 

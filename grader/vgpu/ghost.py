@@ -69,12 +69,9 @@ class _Call:
         written = [self._argument(each) for each in self.shape.written]
         self.targets = [value for value in written if isinstance(value, Tensor)]
         self.outs = {each.name for each in self.shape.written if each.is_out}
-        identities = {id(target) for target in self.targets} if self.outs else set()
-        self.inputs = [
-            tensor
-            for tensor in _tensors([*args, *kwargs.values()])
-            if id(tensor) not in identities
-        ]
+        # By name, not by identity: an operator in place is called with one tensor as both.
+        read = [value for name, value in kwargs.items() if name not in self.outs]
+        self.inputs = _tensors([*args, *read])
 
     def _argument(self, written: _Written) -> Any:
         if written.name in self.kwargs:
@@ -82,10 +79,14 @@ class _Call:
         return self.args[written.index] if written.index < len(self.args) else None
 
     def mapped(self, change: Callable[[Any], Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments, each tensor and device changed."""
+        """Return the arguments without those of out=, each tensor and device changed."""
         return (
             [_mapped(value, change) for value in self.args],
-            {name: _mapped(value, change) for name, value in self.kwargs.items()},
+            {
+                name: _mapped(value, change)
+                for name, value in self.kwargs.items()
+                if name not in self.outs
+            },
         )
 
     def results(self, computed: Any, make: Callable[[Any], Any]) -> Any:
@@ -133,7 +134,8 @@ class Ghosts:
             return _to("cpu", value)
 
         args, kwargs = call.mapped(cross)
-        computed = call.op(*args, **kwargs)
+        outs = {name: targets[id(call.kwargs[name])] for name in call.outs if name in call.kwargs}
+        computed = call.op(*args, **kwargs, **outs)
         for target in call.targets:
             host = targets[id(target)]
             if host.shape != target.shape:
@@ -195,7 +197,6 @@ class Ghosts:
 
     def _shapes(self, call: _Call) -> Any:
         args, kwargs = call.mapped(functools.partial(_to, "meta"))
-        kwargs = {name: value for name, value in kwargs.items() if name not in call.outs}
         op = _functional(call.op) if call.outs else call.op
         try:
             return op(*args, **kwargs)
@@ -232,20 +233,17 @@ class Ghosts:
         period = common_period(found)
         if period is None:
             return None
-        result = torch.empty(period, dtype=out.dtype)
         patterns = {id(tensor): each for tensor, each in zip(call.inputs, found, strict=True)}
-        outs = {id(target) for target in call.targets} if call.outs else set()
 
         def cross(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return _to("cpu", value)
-            if id(value) in outs:
-                return result
             pattern = patterns[id(value)]
             return pattern.repeat(period // pattern.numel())
 
         args, kwargs = call.mapped(cross)
-        computed = call.op(*args, **kwargs)
+        outs = {name: torch.empty(period, dtype=out.dtype) for name in call.outs}
+        computed = call.op(*args, **kwargs, **outs)
         return shorten(computed.to(out.dtype))
 
     def _matmul(self, call: _Call) -> Tensor | None:

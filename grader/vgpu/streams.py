@@ -10,29 +10,23 @@ _STREAM_TAG = 3
 _numbers = itertools.count(1)
 
 
-class StreamBase:
+class StreamBase(torch.Stream):
     """What `torch.cuda.Stream` inherits in a CUDA build (`torch._C._CudaStreamBase`)."""
-
-    stream_id: int
-    device_index: int
-    device_type: int
-    priority: int
 
     def __new__(
         cls,
-        priority: int = 0,
+        priority: int = 0,  # noqa: ARG004 - nothing waits for anything
         stream_id: int | None = None,
         device_index: int | None = 0,
         device_type: int = 1,
         **_: Any,
     ) -> Self:
-        stream = super().__new__(cls)
+        """Make a stream: a new one of the pool, or one of a given number."""
         # The number of a stream from the pool carries its kind in the low bits, as PyTorch's do.
-        stream.stream_id = next(_numbers) * 32 + _STREAM_TAG if stream_id is None else stream_id
-        stream.device_index = device_index or 0
-        stream.device_type = 1
-        stream.priority = priority
-        return stream
+        number = next(_numbers) * 32 + _STREAM_TAG if stream_id is None else stream_id
+        return super().__new__(
+            cls, stream_id=number, device_index=device_index or 0, device_type=device_type
+        )
 
     def __init__(self, *_: Any, **__: Any) -> None:
         """Take any arguments: `__new__` has read them."""
@@ -40,30 +34,17 @@ class StreamBase:
     @property
     def cuda_stream(self) -> int:
         """The handle of the stream; 0 is the default stream."""
-        return self.stream_id
+        return int(self.stream_id)
 
     @property
-    def device(self) -> torch.device:
-        """The device of the stream."""
-        return torch.device("cuda", self.device_index)
-
-    def query(self) -> bool:
-        """Tell whether all work is done: always."""
-        return True
-
-    def synchronize(self) -> None:
-        """Wait for nothing."""
+    def priority(self) -> int:
+        """The priority: all streams are equal."""
+        return 0
 
     @staticmethod
     def priority_range() -> tuple[int, int]:
         """Return the least and the greatest priority."""
         return 0, -5
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StreamBase) and other.stream_id == self.stream_id
-
-    def __hash__(self) -> int:
-        return hash(self.stream_id)
 
 
 class EventBase:

@@ -25,9 +25,10 @@ using torch::jit::Stack;
 struct Plan {
   bool view = false;                 // returns metadata over the same bytes
   bool blas = false;                 // runs cuBLAS on the real card
-  bool host_index = false;           // takes CPU indices beside a device tensor
+  bool host_index = false;           // takes CPU indices or lengths beside a device tensor
   std::optional<bool> mixes_scalars;  // accepts CPU scalars; asked when first needed
   ScratchRule scratch = nullptr;
+  bool modelled = true;              // the CPU has a kernel to stand in
   std::vector<bool> writes;          // per argument
   std::vector<int> returns;          // per return: the argument it is, or -1 for a new tensor
 };
@@ -37,10 +38,12 @@ const std::unordered_set<std::string> blas_names = {
     "aten::dot",   "aten::vdot",  "aten::addbmm", "aten::_addmm_activation"};
 const std::unordered_set<std::string> host_index_names = {
     "aten::index", "aten::index_put_", "aten::_index_put_impl_", "aten::index_put",
-    "aten::_unsafe_index"};
+    "aten::_unsafe_index", "aten::_ctc_loss", "aten::_ctc_loss_backward"};
 
-Plan make_plan(const c10::FunctionSchema& schema) {
+Plan make_plan(const c10::OperatorHandle& op) {
+  const c10::FunctionSchema& schema = op.schema();
   Plan plan;
+  plan.modelled = op.hasComputedKernelForDispatchKey(c10::DispatchKey::CPU);
   plan.blas = blas_names.count(schema.name()) != 0;
   plan.scratch = scratch_rule(schema.name());
   plan.host_index = host_index_names.count(schema.name()) != 0;
@@ -79,7 +82,7 @@ Plan& plan_of(const c10::OperatorHandle& op) {
   std::unique_lock<std::shared_mutex> lock(mutex);
   auto& slot = (*plans)[schema];
   if (slot == nullptr) {
-    slot = std::make_unique<Plan>(make_plan(*schema));
+    slot = std::make_unique<Plan>(make_plan(op));
   }
   return *slot;
 }
@@ -317,6 +320,8 @@ void fallback(const c10::OperatorHandle& op, c10::DispatchKeySet, Stack* stack) 
     op.redispatchBoxed(cpu, stack);
     return;
   }
+  TORCH_CHECK_NOT_IMPLEMENTED(plan.modelled, "vgpu: ", op.schema().operator_name(),
+                              " is not modelled on the virtual GPU");
   const size_t count = plan.writes.size();
   const size_t start = stack->size() - count;
   std::vector<IValue> originals(stack->begin() + start, stack->end());

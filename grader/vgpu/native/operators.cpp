@@ -159,6 +159,15 @@ const at::Tensor& resize_(const at::Tensor& self, at::IntArrayRef sizes,
   return self;
 }
 
+// Metadata only: the CPU's kernel does it for any device.
+void set_storage(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
+  op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
+}
+
+at::Tensor& set_nothing(at::Tensor& self) {
+  return self.set_(empty_on_device({0}, {1}, self.scalar_type()));
+}
+
 void record_stream(at::Tensor&, at::Stream) {}
 
 // aten::linear by its own rule; the ledger counts it, since a refused one never reaches addmm.
@@ -224,6 +233,11 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   library.impl("copy_", &vgpu::copy_);
   library.impl("resize_", &vgpu::resize_);
   library.impl("record_stream", &vgpu::record_stream);
+  for (const char* name :
+       {"set_.source_Storage", "set_.source_Storage_storage_offset", "set_.source_Tensor"}) {
+    library.impl(name, torch::CppFunction::makeFromBoxedFunction<&set_storage>());
+  }
+  library.impl("set_", &set_nothing);
   library.impl("uniform_", &vgpu::uniform_);
   library.impl("normal_", &vgpu::normal_);
   library.impl("random_", &vgpu::random_);

@@ -162,6 +162,10 @@ void convolution(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
   fallback(op, keys, stack);
 }
 
+bool no_cudnn_ctc_loss(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t) {
+  return false;
+}
+
 struct Scores {
   Tensor query, key, value, weights;
   Tensor kept;  // what dropout leaves of each weight: 0 or 1 / (1 - p)
@@ -274,6 +278,7 @@ void register_special(torch::Library& library) {
   library.impl("_thnn_fused_gru_cell_backward", &gru_cell_backward);
   library.impl("binary_cross_entropy", &binary_cross_entropy);
   library.impl("native_batch_norm", torch::CppFunction::makeFromBoxedFunction<&native_batch_norm>());
+  library.impl("_use_cudnn_ctc_loss.Tensor", &no_cudnn_ctc_loss);
   library.impl("convolution", torch::CppFunction::makeFromBoxedFunction<&convolution>());
   library.impl("_scaled_dot_product_efficient_attention", &efficient_attention);
   library.impl("_scaled_dot_product_efficient_attention_backward", &efficient_attention_backward);

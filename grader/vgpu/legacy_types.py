@@ -1,0 +1,57 @@
+"""The tensor types of old code: `torch.cuda.FloatTensor(3)`, `x.type(torch.cuda.HalfTensor)`.
+
+A CPU build has these names and refuses to use them, in a part that no registration reaches.
+"""
+
+from typing import Any
+
+import torch
+
+_TYPES = {
+    "FloatTensor": torch.float32,
+    "DoubleTensor": torch.float64,
+    "HalfTensor": torch.float16,
+    "BFloat16Tensor": torch.bfloat16,
+    "ByteTensor": torch.uint8,
+    "CharTensor": torch.int8,
+    "ShortTensor": torch.int16,
+    "IntTensor": torch.int32,
+    "LongTensor": torch.int64,
+    "BoolTensor": torch.bool,
+}
+
+
+class _TensorType(type):
+    """A type that is made of tensors of one dtype on the device."""
+
+    dtype: torch.dtype
+
+    def __call__(cls, *args: Any, **_: Any) -> torch.Tensor:
+        sizes = args[0] if len(args) == 1 and isinstance(args[0], torch.Size) else args
+        if all(isinstance(size, int) for size in sizes):
+            return torch.empty(tuple(sizes) or (0,), dtype=cls.dtype, device="cuda")
+        return torch.tensor(args[0], dtype=cls.dtype, device="cuda")
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return (
+            isinstance(instance, torch.Tensor)
+            and instance.is_cuda
+            and instance.dtype == cls.dtype
+        )
+
+
+def install() -> None:
+    """Replace the types that refuse."""
+    cuda: Any = torch.cuda
+    tensor: Any = torch.Tensor
+    for name, dtype in _TYPES.items():
+        made = _TensorType(name, (), {"dtype": dtype, "__module__": "torch.cuda"})
+        setattr(cuda, name, made)
+    original = tensor.type
+
+    def to_type(self: torch.Tensor, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(dtype, _TensorType):
+            return self.to("cuda", dtype.dtype)
+        return original(self, dtype, *args, **kwargs)
+
+    tensor.type = to_type
