@@ -210,7 +210,7 @@ class ChildSession:
         """Send a question and return its reply; see `grader.checks.view.Child`."""
         deadline = min(time.monotonic() + seconds, self._deadline)
         try:
-            wire.send_frame(self._connection, question, deadline)
+            wire.send_frame(self._connection, wire.frame(question), deadline)
             message: FromChild = wire.decode(wire.read_frame(self._connection, deadline))
         except wire.Late as late:
             self.close()
