@@ -313,9 +313,14 @@ class XorExpression:
         if chosen is not None or search.found is not None or _is_attempt(view, self.neuron):
             return _both(Outcome.REVIEW, "expression.code", {}, shown)
         failure = find_failure(view)
-        if failure is None:
+        if failure is None or self._is_sample(failure.excerpt, view):
             failure = Finding(check="", outcome=Outcome.MISSING, code="expression.missing")
         return for_all(task, failure)
+
+    def _is_sample(self, commented: str, view: SectionView) -> bool:
+        return bool(commented) and any(
+            _squeezed(commented) in _squeezed(sample) for sample in view.samples
+        )
 
     def _computes(self, found: GateObject) -> bool:
         truths = [truth_of(answer, found.convention) for answer in found.answers]
