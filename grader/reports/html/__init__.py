@@ -1,0 +1,5 @@
+"""HTML pages: one self-contained file a submission and one for the class, drawn from reports."""
+
+from grader.reports.html.pages import RunFacts, render_class, render_report
+
+__all__ = ["RunFacts", "render_class", "render_report"]
