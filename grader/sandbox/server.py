@@ -1,163 +1,270 @@
-"""The warm server: started by exec, loads torch once, and forks a child for every submission.
+"""The warm server: loads torch once, and forks a locked-in child for each submission.
 
-Started by `grader.sandbox.session` as ``python -m grader.sandbox.server FD``. It never runs student
-code and never sees an answer. On its control socket it gets one request at a time, with two
-descriptors: the child's end of the message socket and the file that takes descriptors 1 and 2.
+Started by exec with a clean environment (`grader.sandbox.launch`), it never sees an answer and
+never runs student code itself. It has one thread and does one thing at a time: forks when asked,
+reaps, and ends children that touch more memory than they may.
 """
 
-import gc
+import importlib
 import os
 import select
 import signal
 import socket
 import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import NoReturn
 
-import msgspec
+from grader.sandbox import control, heap, jail, layers, namespaces, privileges, rlimits
+from grader.sandbox.protocol import Start
+from grader.sandbox.wire import Channel, Gone
+
+_HALF_BUILT = 96
+"""Exit code of an attempt at namespaces that failed: nothing may run in what it left."""
+_FAILED = 70
+_CHILD_FAILED = 71
+_WATCH_SECONDS = 0.1
+_MEMORY_SLACK_BYTES = 128 << 20
 
 
-class Hello(msgspec.Struct, frozen=True, kw_only=True):
-    """First message of the server: ready, or why not.
+def main(control_fd: str) -> None:
+    """Serve the judge at the other end of a socket until it closes its end."""
+    began = time.monotonic()
+    connection = socket.socket(fileno=int(control_fd))
+    privileges.hide_memory()
+    _lower_core_files()
+    plan = control.decode_for_server(connection.recv(control.MOST_BYTES))
+    if not isinstance(plan, control.Plan):
+        raise TypeError(f"the first message is {type(plan).__name__}, not a plan")
+    sys.path[:] = _without_links(sys.path, plan.packages)
+    prepared = jail.Jail(plan)
+    if prepared.wants(layers.NAMESPACES):
+        _enter_namespaces(prepared)
+    device = _preload(prepared)
+    jail.survey(prepared)
+    _ensure_one_thread()
+    heap.settle()
+    hello = control.Hello(
+        layers=tuple(name for name in layers.ALL if prepared.holds(name)),
+        missing=prepared.missing,
+        device=device,
+        torch=str(importlib.import_module("torch").__version__),
+        seconds=round(time.monotonic() - began, 3),
+    )
+    connection.sendall(control.encode(hello))
+    Server(connection, prepared).serve()
+    os._exit(0)  # torch takes its time to leave
 
-    Attributes:
-        device: ``virtual``, ``none`` or ``unavailable: CODE``.
-        torch: version of torch.
-        layers: the active locks.
-        fatal: why the server cannot serve; empty if it can.
+
+def _lower_core_files() -> None:
+    """Leave no core file: it would hold what the judge sent."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _without_links(paths: list[str], packages: tuple[str, ...]) -> list[str]:
+    """Return folders of modules as they are called in the new root, where no link leads to them."""
+    wanted = [*paths, *packages]
+    return list(dict.fromkeys(os.path.realpath(path) for path in wanted if path))
+
+
+def _enter_namespaces(prepared: jail.Jail) -> None:
+    """Go on as a grandchild in namespaces of its own, or as this process where there are none.
+
+    The attempt is a process of its own, so that a failure halfway leaves nothing behind.
     """
-
-    device: str = "none"
-    torch: str = ""
-    layers: tuple[str, ...] = ()
-    fatal: str = ""
-
-
-class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """What the judge tells a server at its start.
-
-    Attributes:
-        core: path of the virtual GPU's native core; empty for no virtual GPU.
-        unavailable: reason code if the virtual GPU cannot work here.
-    """
-
-    core: str = ""
-    unavailable: str = ""
+    reading, writing = os.pipe()
+    attempt = os.fork()
+    if attempt == 0:
+        os.close(reading)
+        _attempt_namespaces(prepared.plan, writing)
+        prepared.active.append(layers.NAMESPACES)
+        return
+    os.close(writing)
+    code = _exit_code_of(attempt)
+    reason = os.read(reading, 500).decode(errors="replace")
+    os.close(reading)
+    if code != _HALF_BUILT:
+        os._exit(code)
+    prepared.missing[layers.NAMESPACES] = reason
 
 
-class Spawn(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for a child: its bounds."""
-
-    memory_bytes: int
-    cpu_seconds: int
-    threads: int
-
-
-class Spawned(msgspec.Struct, frozen=True, kw_only=True, tag="spawned"):
-    """A child lives; its pidfd comes along."""
-
-    pid: int
-
-
-class Exited(msgspec.Struct, frozen=True, kw_only=True, tag="exited"):
-    """A child has ended: exit code, or minus the signal that ended it."""
-
-    pid: int
-    status: int
-    cpu_seconds: float
-    peak_bytes: int
+def _attempt_namespaces(plan: control.Plan, report: int) -> None:
+    """Return in the first process of the new tree, with the new root; never elsewhere."""
+    try:
+        privileges.die_with_parent()
+        if os.getuid() != 0:
+            namespaces.enter_user_namespace()
+        namespaces.leave_the_rest()
+        first = os.fork()
+        if first:
+            privileges.die_with_parent()  # the change of rights has reset it
+            os._exit(_exit_code_of(first))
+        privileges.die_with_parent()
+        privileges.hide_memory()
+        namespaces.build_root(plan.readable, covered=plan.covered, cache=plan.cache)
+    except OSError as error:
+        os.write(report, str(error).encode())
+        os._exit(_HALF_BUILT)
+    os.close(report)
 
 
-def main() -> None:
-    """Serve the control socket whose descriptor is the first argument."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    config = msgspec.json.decode(control.recv(1 << 16), type=Config)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    device = _install_device(config)
-    from grader.sandbox import child  # torch comes with it
-
-    child.preload()
-    gc.collect()
-    gc.freeze()
-    import torch
-
-    hello = Hello(device=device, torch=str(torch.__version__))
-    control.send(msgspec.json.encode(hello))
-    _serve(control)
+def _exit_code_of(pid: int) -> int:
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status) & 0xFF
 
 
-def _install_device(config: Config) -> str:
-    if not config.core:
-        return f"unavailable: {config.unavailable}" if config.unavailable else "none"
-    from pathlib import Path
+def _preload(prepared: jail.Jail) -> str:
+    """Load everything children need; return the state of the device."""
+    inside = prepared.holds(layers.NAMESPACES)
+    cache = namespaces.CACHE_FOLDER if inside and prepared.plan.cache else prepared.plan.cache
+    if cache:
+        os.environ["MPLCONFIGDIR"] = cache
+    device = _install_device(prepared.plan.core)
+    importlib.import_module("grader.sandbox.child").preload()
+    os.environ.pop("MPLCONFIGDIR", None)
+    if inside:
+        namespaces.close_root()
+        os.environ["HOME"] = os.environ["TMPDIR"] = namespaces.OWN_FOLDER
+    tempfile.tempdir = None  # found anew by each child
+    return device
 
-    import grader.vgpu
+
+def _install_device(core: str) -> str:
+    """Give this process the virtual GPU, which its children inherit; return its state."""
+    if not core:
+        return "none"
+    from grader import vgpu
 
     try:
-        grader.vgpu.install(core=Path(config.core))
-    except grader.vgpu.Unavailable as error:
+        vgpu.install(core=Path(core))
+    except vgpu.Unavailable as error:
         return f"unavailable: {error.reason_code}"
     return "virtual"
 
 
-def _serve(control: socket.socket) -> None:
-    """Fork on request, report exits; return when the judge has closed its end."""
-    poll = select.poll()
-    poll.register(control, select.POLLIN)
-    living: dict[int, int] = {}
-    while True:
-        for fd, _ in poll.poll():
-            if fd in living:
-                poll.unregister(fd)
-                os.close(fd)
-                _report_exit(control, living.pop(fd))
-                continue
-            message, fds, _, _ = socket.recv_fds(control, 1 << 16, 2)
-            if not message:
-                return
-            request = msgspec.json.decode(message, type=Spawn)
+def _ensure_one_thread() -> None:
+    """Refuse to fork with a second thread: a lock that it holds would stay locked in children."""
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    if threads != 1:
+        raise RuntimeError(f"the warm server has {threads} threads, so it cannot fork safely")
+
+
+class Server:
+    """Forks children, reaps them, and watches what they touch."""
+
+    def __init__(self, connection: socket.socket, prepared: jail.Jail) -> None:
+        self._connection = connection
+        self._jail = prepared
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
+        self._children: dict[int, _Child] = {}
+
+    def serve(self) -> None:
+        """Serve until the judge closes its end."""
+        while True:
+            timeout = _WATCH_SECONDS * 1000 if self._children else None
+            for descriptor, _ in self._poll.poll(timeout):
+                if descriptor != self._connection.fileno():
+                    self._reap(descriptor)
+                elif not self._take_message():
+                    return
+            for child in self._children.values():
+                self._watch(child)
+
+    def _take_message(self) -> bool:
+        """Answer the judge's next message; return False at the end."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._connection, control.MOST_BYTES, 2)
+        except OSError:
+            return False
+        if not data:
+            return False
+        fork = control.decode_for_server(data)
+        if not isinstance(fork, control.Fork):
+            raise TypeError(f"cannot answer {type(fork).__name__}")
+        try:
+            self._fork(fork, *descriptors)
+        except OSError as error:
+            self._connection.sendall(control.encode(control.Trouble(text=str(error))))
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return True
+
+    def _fork(self, fork: control.Fork, socket_fd: int, log_fd: int) -> None:
+        trees = self._jail.trees
+        if trees is not None:
+            trees.before_fork()
+        try:
             pid = os.fork()
             if pid == 0:
-                _be_child(control, request, fds)
-            for received in fds:
-                os.close(received)
-            pidfd = os.pidfd_open(pid)
-            socket.send_fds(control, [msgspec.json.encode(Spawned(pid=pid))], [pidfd])
-            living[pidfd] = pid
-            poll.register(pidfd, select.POLLIN)
+                _be_child(self._jail, fork, socket_fd, log_fd)
+        finally:
+            if trees is not None:
+                trees.after_fork()
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = _Child(pid, pidfd, fork.memory_bytes)
+        self._poll.register(pidfd, select.POLLIN)
+        socket.send_fds(self._connection, [control.encode(control.Forked(pid=pid))], [pidfd])
+
+    def _reap(self, pidfd: int) -> None:
+        child = self._children.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status, usage = os.wait4(child.pid, 0)
+        ended = control.Ended(
+            pid=child.pid,
+            status=os.waitstatus_to_exitcode(status),
+            cpu_seconds=usage.ru_utime + usage.ru_stime,
+            peak_bytes=usage.ru_maxrss * 1024,
+            over_memory=child.over_memory,
+        )
+        self._connection.sendall(control.encode(ended))
+
+    def _watch(self, child: "_Child") -> None:
+        """End a child that has touched more than its budget, by whatever way."""
+        held = self._jail.held
+        if held is None:
+            return
+        try:
+            touched = rlimits.touched_bytes(child.pid)
+        except OSError:
+            return  # it is ending
+        if touched > held.touched_bytes + child.memory_bytes + _MEMORY_SLACK_BYTES:
+            child.over_memory = True
+            signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
 
 
-def _report_exit(control: socket.socket, pid: int) -> None:
-    _, status, usage = os.wait4(pid, 0)
-    exited = Exited(
-        pid=pid,
-        status=os.waitstatus_to_exitcode(status),
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_bytes=usage.ru_maxrss * 1024,
-    )
-    control.send(msgspec.json.encode(exited))
+class _Child:
+    __slots__ = ("memory_bytes", "over_memory", "pid", "pidfd")
+
+    def __init__(self, pid: int, pidfd: int, memory_bytes: int) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.memory_bytes = memory_bytes
+        self.over_memory = False
 
 
-def _be_child(control: socket.socket, request: Spawn, fds: list[int]) -> None:
-    """Serve one submission in this forked process; never returns."""
-    del request
-    code = 97
+def _be_child(prepared: jail.Jail, fork: control.Fork, socket_fd: int, log_fd: int) -> NoReturn:
+    """Lock this process in and serve the judge from it; ends with the process."""
+    code = _CHILD_FAILED
     try:
-        control.close()
-        connection, log = fds
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        from grader.sandbox import child, wire
-        from grader.sandbox.protocol import Start
-
-        channel = wire.Channel(connection)
+        jail.lock_down(prepared, fork, socket_fd, log_fd)
+        channel = Channel(jail.SOCKET)
         start = channel.receive()
-        assert isinstance(start, Start)
-        child.run(channel, start, log)
+        if not isinstance(start, Start):
+            raise TypeError(f"the first message is {type(start).__name__}, not a start")
+        from grader.sandbox import child
+
+        child.run(channel, start, jail.LOG)
         code = 0
-    except wire.Gone:
-        code = 0
+    except Gone:
+        code = 0  # the judge has no more questions
+    except BaseException:  # noqa: BLE001 - nothing may return into the server's loop
+        os.write(2, traceback.format_exc().encode(errors="replace"))
     finally:
         os._exit(code)
-
-
-if __name__ == "__main__":
-    main()

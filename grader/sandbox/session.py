@@ -1,66 +1,60 @@
-"""The judge's side of the warm server and of each child."""
+"""The judge's way into the sandbox: a server that is warm, and children that come from it.
+
+    with Server() as server:
+        with server.spawn(start, limits) as child:
+            done = child.run_cell(cell, seconds_wall=60)
+
+    Exception
+    +-- ChildGone     the student's code ended the child: timeout, memory or crashed
+    +-- ChildFailed   our own code in the child failed
+    +-- ServerFailed  the sandbox failed, which is ours
+
+On Linux a warm server forks a locked-in child for each submission. Where a fork is not safe, each
+submission gets a fresh process without locks, and `Server.layers` says so.
+"""
 
 import contextlib
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Mapping
 from types import TracebackType
-from typing import NoReturn, Self, TypeVar
+from typing import Self
 
-import msgspec
-
-from grader.checks.view import ChildGone
-from grader.model import Limits, Outcome
-from grader.sandbox import wire
-from grader.sandbox.protocol import (
-    CellDone,
-    Failed,
-    FromChild,
-    ProtocolError,
-    Ready,
-    RunCell,
-    Start,
-)
-from grader.sandbox.server import Config, Exited, Hello, Spawn, Spawned
+from grader.model import Limits
+from grader.sandbox import launch, layers, privileges
+from grader.sandbox.child_session import ChildSession
+from grader.sandbox.ending import ChildFailed, ChildGone, ServerFailed
+from grader.sandbox.forking import ForkServer, ServerGone
+from grader.sandbox.fresh import FreshServer
+from grader.sandbox.protocol import Start
 from grader.vgpu.build import Unavailable, ensure
 
-START_SECONDS = 120.0
-_LOG_BYTES = 64 << 10
-
-Reply = TypeVar("Reply", bound=msgspec.Struct)
-
-
-class ServerFailed(Exception):
-    """The warm server failed, which is ours; `code` and `values` are a message."""
-
-    def __init__(self, code: str, values: Mapping[str, str]) -> None:
-        super().__init__(f"{code}: {dict(values)}")
-        self.code = code
-        self.values = dict(values)
-
-
-class ChildFailed(Exception):
-    """Our own code in the child failed; the text is for the instructor."""
+__all__ = ["ChildFailed", "ChildGone", "ChildSession", "Server", "ServerFailed"]
 
 
 class Server:
-    """A warm server, a context manager; it starts while the caller goes on.
+    """A warm server, a context manager; it gets warm while the caller goes on.
 
     Args:
-        unsafe: serve even where the machine cannot isolate.
-        device: whether children get a virtual GPU.
+        unsafe: serve even where the machine cannot lock other people's work in.
+        device: whether children have a virtual GPU.
+        use_layers: layers to use where the machine has them.
+        fork: whether children are forked; by default where a fork is safe.
     """
 
-    def __init__(self, *, unsafe: bool = False, device: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        unsafe: bool = False,
+        device: bool = True,
+        use_layers: tuple[str, ...] = layers.ALL,
+        fork: bool = sys.platform.startswith("linux"),
+    ) -> None:
         self._unsafe = unsafe
-        self._config = _device_config() if device else Config()
-        self._hello: Hello | None = None
-        self._exits: dict[int, Exited] = {}
-        self._start()
+        self._use_layers = use_layers
+        self._fork = fork
+        self._core, self._unavailable = _find_core() if device else ("", "")
+        with contextlib.suppress(OSError, AttributeError):
+            privileges.hide_memory()  # a child of the same user may not look into the judge
+        self._process = self._start()
 
     def __enter__(self) -> Self:
         return self
@@ -73,197 +67,75 @@ class Server:
     ) -> None:
         self.close()
 
-    def _start(self) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "PYTHONHASHSEED": "0",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
-        }
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-                [sys.executable, "-s", "-P", "-m", "grader.sandbox.server", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env=environment,
-                cwd="/",
-                start_new_session=True,
-            )
-        self._control.send(msgspec.json.encode(self._config))
-
-    def wait(self) -> Hello:
+    def wait(self) -> None:
         """Wait until the server is warm.
 
         Raises:
-            ServerFailed: it did not start.
+            ServerFailed: it does not get warm, or the machine cannot lock other people's work in.
         """
-        if self._hello is None:
-            self._control.settimeout(START_SECONDS)
-            try:
-                data = self._control.recv(1 << 16)
-            except OSError as error:
-                raise ServerFailed("sandbox.no-start", {"reason": str(error)}) from error
-            if not data:
-                status = str(self._process.wait())
-                raise ServerFailed("sandbox.no-start", {"reason": f"status {status}"})
-            self._hello = msgspec.json.decode(data, type=Hello)
-        return self._hello
+        active = self._process.hello().layers
+        if not self._unsafe and not layers.can_grade_others(active):
+            missing = ", ".join(name for name in layers.ALL if name not in active)
+            raise ServerFailed("sandbox.too-weak", {"missing": missing})
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The active locks."""
-        return self.wait().layers
+        """Names of the layers that hold; see `grader.sandbox.layers`."""
+        self.wait()
+        return self._process.hello().layers
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Why each of the other layers does not hold, in the system's words."""
+        self.wait()
+        return dict(self._process.hello().missing)
 
     @property
     def device(self) -> str:
         """``virtual``, ``none`` or ``unavailable: CODE``."""
-        return self.wait().device
+        if self._unavailable:
+            return f"unavailable: {self._unavailable}"
+        self.wait()
+        return self._process.hello().device
 
     @property
     def torch(self) -> str:
         """Version of torch."""
-        return self.wait().torch
+        self.wait()
+        return self._process.hello().torch
 
-    def spawn(self, start: Start, limits: Limits) -> "ChildSession":
-        """Return a living child.
+    def spawn(self, start: Start, limits: Limits) -> ChildSession:
+        """Return a child that is locked in and ready; restarts a server that has died.
 
         Raises:
-            ServerFailed: the server gives none.
+            ServerFailed: there is none to be had.
         """
         self.wait()
-        mine, theirs = socket.socketpair()
-        log = os.memfd_create("log", os.MFD_CLOEXEC)
-        request = Spawn(
-            memory_bytes=limits.memory_bytes,
-            cpu_seconds=int(limits.submission_seconds) + 1,
-            threads=limits.threads,
-        )
         try:
-            with theirs:
-                data = msgspec.json.encode(request)
-                socket.send_fds(self._control, [data], [theirs.fileno(), log])
-            while True:
-                message, fds = self._receive(10.0)
-                if isinstance(message, Spawned):
-                    break
-                self._exits[message.pid] = message
-        except OSError as error:
-            raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error
-        mine.settimeout(0)
-        child = ChildSession(self, mine, log, message.pid, fds[0])
-        child.begin(start, limits)
-        return child
-
-    def _receive(self, seconds: float) -> tuple[Spawned | Exited, list[int]]:
-        self._control.settimeout(seconds)
-        data, fds, _, _ = socket.recv_fds(self._control, 1 << 16, 1)
-        if not data:
-            raise ConnectionResetError("the warm server has ended")
-        return msgspec.json.decode(data, type=Spawned | Exited), list(fds)
-
-    def wait_exit(self, pid: int) -> Exited | None:
-        """Return how a child ended, None if the server does not tell."""
-        try:
-            while pid not in self._exits:
-                message, _ = self._receive(5.0)
-                if isinstance(message, Exited):
-                    self._exits[message.pid] = message
-        except OSError:
-            return None
-        return self._exits.pop(pid)
+            process = self._process.fork(limits)
+        except ServerGone:
+            self._process.close()
+            self._process = self._start()
+            self.wait()
+            try:
+                process = self._process.fork(limits)
+            except ServerGone as error:
+                raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error
+        return ChildSession(process, start, limits)
 
     def close(self) -> None:
         """End the server and whatever lives in it."""
-        self._control.close()
-        try:
-            self._process.wait(0.5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.close()
+
+    def _start(self) -> ForkServer | FreshServer:
+        if not self._fork:
+            return FreshServer(core=self._core)
+        return ForkServer(launch.plan(self._use_layers, core=self._core))
 
 
-class ChildSession:
-    """One living child; implements `grader.checks.view.Child`."""
-
-    def __init__(
-        self, server: Server, connection: socket.socket, log: int, pid: int, pidfd: int
-    ) -> None:
-        self._server = server
-        self._connection = connection
-        self._log = log
-        self._pid = pid
-        self._pidfd = pidfd
-        self._closed = False
-        self._deadline = float("inf")
-        self.anomalies: list[str] = []
-        self.device = "none"
-
-    def begin(self, start: Start, limits: Limits) -> None:
-        """Send the first message and wait until the child is ready."""
-        self._deadline = time.monotonic() + limits.submission_seconds + 5
-        self.device = self.ask(start, Ready, seconds=30.0).device
-
-    def ask(self, question: msgspec.Struct, reply: type[Reply], *, seconds: float = 10.0) -> Reply:
-        """Send a question and return its reply; see `grader.checks.view.Child`."""
-        deadline = min(time.monotonic() + seconds, self._deadline)
-        try:
-            wire.send_frame(self._connection, wire.frame(question), deadline)
-            message: FromChild = wire.decode(wire.read_frame(self._connection, deadline))
-        except wire.Late as late:
-            self.close()
-            raise ChildGone(Outcome.TIMEOUT) from late
-        except wire.Gone as gone:
-            raise ChildGone(self._why_gone()) from gone
-        except ProtocolError as error:
-            return self._violated(str(error))
-        if isinstance(message, reply):
-            return message
-        if isinstance(message, Failed):
-            raise ChildFailed(message.text)
-        return self._violated(f"{type(message).__name__} instead of {reply.__name__}")
-
-    def run_cell(self, cell: RunCell, *, seconds_wall: float) -> CellDone:
-        """Run a cell; raises as `ask` does."""
-        done = self.ask(cell, CellDone, seconds=seconds_wall)
-        if done.index != cell.index:
-            return self._violated(f"cell {done.index} reported for cell {cell.index}")
-        return done
-
-    def _violated(self, text: str) -> NoReturn:
-        self.anomalies.append(text)
-        self.close()
-        raise ChildGone(Outcome.CRASHED, text)
-
-    def _why_gone(self) -> Outcome:
-        exited = self._end()
-        if exited is None:
-            return Outcome.CRASHED
-        if exited.status == -signal.SIGXCPU:
-            return Outcome.TIMEOUT
-        return Outcome.CRASHED
-
-    def close(self) -> None:
-        """Kill the child and free everything."""
-        self._end()
-
-    def _end(self) -> Exited | None:
-        if self._closed:
-            return None
-        self._closed = True
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        exited = self._server.wait_exit(self._pid)
-        self._connection.close()
-        os.close(self._log)
-        os.close(self._pidfd)
-        return exited
-
-
-def _device_config() -> Config:
+def _find_core() -> tuple[str, str]:
+    """Return the virtual GPU's native core, built if need be, or why there is none."""
     try:
-        return Config(core=str(ensure()))
+        return str(ensure()), ""
     except Unavailable as error:
-        return Config(unavailable=error.reason_code)
+        return "", error.reason_code

@@ -1,0 +1,99 @@
+"""Messages between the judge and its warm server, which both are ours and trust each other.
+
+They travel as single packets over a socket of type SEQPACKET, with descriptors beside them.
+"""
+
+import msgspec
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="plan"):
+    """First message to the server: how to prepare.
+
+    Attributes:
+        layers: names of the layers to use where the machine has them.
+        readable: files and folders that children may read, absolute and without links.
+        packages: folders of packages, to complete `sys.path`.
+        covered: a folder inside a readable one of which only `readable` entries may be seen.
+        cache: folder that the preload may write to, for matplotlib's list of fonts; empty for none.
+        core: path of the virtual GPU's native core; empty for no virtual GPU.
+        uid: user that children of root become.
+    """
+
+    layers: tuple[str, ...]
+    readable: tuple[str, ...]
+    packages: tuple[str, ...]
+    covered: str = ""
+    cache: str = ""
+    core: str = ""
+    uid: int = 65534
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hello"):
+    """The server is warm.
+
+    Attributes:
+        layers: names of the layers that hold.
+        missing: why each of the others does not.
+        device: ``virtual``, ``none`` or ``unavailable: REASON-CODE``.
+        torch: version of torch.
+        seconds: time it took.
+    """
+
+    layers: tuple[str, ...]
+    missing: dict[str, str]
+    device: str
+    torch: str
+    seconds: float
+
+
+class Fork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fork"):
+    """Start a child; beside it travel the child's socket and its log.
+
+    Attributes:
+        cpu_seconds: processor time of the whole submission.
+        memory_bytes: memory beyond what the server holds.
+        threads: threads beyond the first.
+    """
+
+    cpu_seconds: int
+    memory_bytes: int
+    threads: int
+
+
+class Forked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="forked"):
+    """The child lives; beside it travels its pidfd."""
+
+    pid: int
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ended"):
+    """A child was reaped.
+
+    Attributes:
+        pid: as in `Forked`.
+        status: exit code, or minus the number of the signal.
+        cpu_seconds: processor time it used.
+        peak_bytes: the most memory it had at once, shared pages included.
+        over_memory: whether the server ended it for the memory that it had touched.
+    """
+
+    pid: int
+    status: int
+    cpu_seconds: float
+    peak_bytes: int
+    over_memory: bool = False
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="trouble"):
+    """The server could not do what was asked."""
+
+    text: str
+
+
+ToServer = Plan | Fork
+FromServer = Hello | Forked | Ended | Trouble
+
+MOST_BYTES = 64 << 10
+encode = msgspec.msgpack.Encoder().encode
+decode_for_server = msgspec.msgpack.Decoder(ToServer).decode
+decode_for_judge = msgspec.msgpack.Decoder(FromServer).decode

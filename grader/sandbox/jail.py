@@ -1,0 +1,137 @@
+"""The order of the locks: what the warm server prepares, and what each child does to itself.
+
+Every lock is a function of its own module. The order matters: mounts come before the Landlock
+rules that refer to them, the change of user before what it resets, and the filter of system calls
+last, since it forbids the calls that the others need.
+"""
+
+import os
+import signal
+from dataclasses import dataclass, field
+
+from grader.sandbox import (
+    control,
+    kernel,
+    landlock,
+    layers,
+    namespaces,
+    privileges,
+    rlimits,
+    seccomp,
+)
+
+SOCKET, LOG = 3, 1
+"""Descriptors of a child: its messages, and the log (also 2); 0 reads nothing."""
+
+_OWN_FOLDER_BYTES = 64 << 20
+_HIGH_SOCKET, _HIGH_LOG = 200, 201
+
+
+@dataclass(slots=True)
+class Jail:
+    """What the server found out and prepared for its children.
+
+    Attributes:
+        plan: what the judge asked for.
+        active: layers that children will hold.
+        missing: why each of the others does not.
+        held: what the server held when it was ready.
+        trees: gives each child a process tree of its own; None without namespaces.
+    """
+
+    plan: control.Plan
+    active: list[str] = field(default_factory=lambda: [layers.PROCESS])
+    missing: dict[str, str] = field(default_factory=dict)
+    held: rlimits.HeldByServer | None = None
+    trees: namespaces.ChildTrees | None = None
+    landlock_abi: int = 0
+
+    def wants(self, layer: str) -> bool:
+        """Whether the judge asked for a layer; notes it as missing otherwise."""
+        if layer in self.plan.layers:
+            return True
+        self.missing[layer] = "switched off"
+        return False
+
+    def holds(self, layer: str) -> bool:
+        """Whether children hold a layer."""
+        return layer in self.active
+
+
+def survey(jail: Jail) -> None:
+    """Find out, once the preload is done, which layers this machine offers; prepare them."""
+    if jail.wants(layers.LIMITS):
+        jail.held = rlimits.held_by_this_process()
+        jail.active.append(layers.LIMITS)
+    if jail.wants(layers.USER):
+        _offer(jail, layers.USER, os.getuid() == 0, "the judge is not root, so neither is a child")
+    if jail.wants(layers.SECCOMP):
+        _offer(jail, layers.SECCOMP, seccomp.is_available(), "the kernel has no filters")
+    if jail.wants(layers.LANDLOCK):
+        jail.landlock_abi = landlock.find_abi()
+        _offer(
+            jail, layers.LANDLOCK, jail.landlock_abi > 0, "the kernel does not have it switched on"
+        )
+    if jail.holds(layers.NAMESPACES):
+        jail.trees = namespaces.ChildTrees()
+
+
+def _offer(jail: Jail, layer: str, available: bool, reason: str) -> None:  # noqa: FBT001
+    if available:
+        jail.active.append(layer)
+    else:
+        jail.missing[layer] = reason
+
+
+def lock_down(jail: Jail, fork: control.Fork, socket_fd: int, log_fd: int) -> None:
+    """Give up, in a freshly forked child, all that student code does not need.
+
+    Raises:
+        OSError: a lock that the server found available does not close; the child must end.
+    """
+    _keep_descriptors(socket_fd, log_fd)
+    os.umask(0o077)
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    own_folder = None
+    if jail.holds(layers.NAMESPACES):
+        namespaces.take_own_folder(_OWN_FOLDER_BYTES)
+        own_folder = namespaces.OWN_FOLDER
+    if jail.holds(layers.USER):
+        privileges.become(jail.plan.uid)
+    if jail.holds(layers.SECCOMP) or jail.holds(layers.LANDLOCK):
+        privileges.gain_nothing_by_exec()
+    if jail.holds(layers.NAMESPACES) or jail.holds(layers.USER):
+        privileges.drop_capabilities()
+    privileges.die_with_parent()
+    privileges.hide_memory()
+    if jail.held is not None:
+        _limit(jail, jail.held, fork)
+    if jail.holds(layers.LANDLOCK):
+        ruleset = landlock.make_ruleset(jail.plan.readable, own_folder, abi=jail.landlock_abi)
+        landlock.restrict(ruleset)
+        os.close(ruleset)
+    if jail.holds(layers.SECCOMP):
+        seccomp.load(seccomp.allow_list(os.getpid()))
+
+
+def _limit(jail: Jail, held: rlimits.HeldByServer, fork: control.Fork) -> None:
+    rlimits.limit_memory(held, fork.memory_bytes)
+    rlimits.limit_time(fork.cpu_seconds)
+    rlimits.limit_files(own_folder=jail.holds(layers.NAMESPACES))
+    rlimits.limit_signals_and_priority()
+    if jail.holds(layers.USER) or (jail.holds(layers.NAMESPACES) and os.getuid() != 0):
+        rlimits.limit_threads(fork.threads)
+
+
+def _keep_descriptors(socket_fd: int, log_fd: int) -> None:
+    """Keep the socket as 3 and the log as 1 and 2; close every other descriptor."""
+    os.dup2(socket_fd, _HIGH_SOCKET, inheritable=False)
+    os.dup2(log_fd, _HIGH_LOG, inheritable=False)
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(_HIGH_LOG, 1)
+    os.dup2(_HIGH_LOG, 2)
+    os.dup2(_HIGH_SOCKET, SOCKET, inheritable=False)
+    kernel.close_from(SOCKET + 1)
