@@ -172,4 +172,3 @@ def _device() -> "Device":
     if _installed is None:
         raise RuntimeError("the virtual GPU is not installed in this process")
     return _installed.device
-

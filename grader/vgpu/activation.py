@@ -38,7 +38,8 @@ def activate(
     """
     if torch.version.cuda is not None or hasattr(torch._C, "_cuda_getDeviceCount"):
         raise Unavailable(
-            "cuda-build", "The virtual GPU needs the CPU build of PyTorch, and this is a CUDA build."
+            "cuda-build",
+            "The virtual GPU needs the CPU build of PyTorch, and this is a CUDA build.",
         )
     chosen = find_profile_named(profile)
     core = _load(core_path)
@@ -53,7 +54,9 @@ def activate(
     legacy_types.install()
     torch.version.cuda = _CUDA_VERSION
     if torch.accelerator.current_accelerator() != torch.device("cuda"):
-        raise Unavailable("install-failed", "PyTorch did not take the virtual GPU as its accelerator.")
+        raise Unavailable(
+            "install-failed", "PyTorch did not take the virtual GPU as its accelerator."
+        )
     return device, (library, core)
 
 

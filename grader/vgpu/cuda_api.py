@@ -172,7 +172,10 @@ def _memory_functions(device: Device) -> dict[str, Callable[..., Any]]:
         "_cuda_cudaCachingAllocator_raw_alloc": raw_allocate,
         "_cuda_cudaCachingAllocator_raw_delete": raw_delete,
         "_cuda_cudaCachingAllocator_is_enabled": lambda: True,
-        "_accelerator_getMemoryInfo": lambda _index: (device.free_bytes(), device.card.total_memory),
+        "_accelerator_getMemoryInfo": lambda _index: (
+            device.free_bytes(),
+            device.card.total_memory,
+        ),
     }
 
 
@@ -210,9 +213,7 @@ def _refuse_compilation() -> None:
     setattr(torch, "compile", _refuse("torch.compile"))  # noqa: B010 - mypy: a function is no variable
 
 
-def _scatter(
-    tensor: torch.Tensor, devices: Sequence[int], *_: object
-) -> tuple[torch.Tensor, ...]:
+def _scatter(tensor: torch.Tensor, devices: Sequence[int], *_: object) -> tuple[torch.Tensor, ...]:
     """Spread a tensor over GPUs, as DataParallel does: on one card it goes there as it is."""
     if len(devices) != 1:
         _refuse("DataParallel over several GPUs")()

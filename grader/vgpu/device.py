@@ -21,6 +21,8 @@ DEFAULT_SEED = 67280421310721
 _INTERNAL = -1
 """In place of an element type: memory that a kernel takes for itself."""
 
+_SLOTS = 16
+_SCRATCH_SLOT = _SLOTS - 1
 _NO_FORK = (
     "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use "
     "the 'spawn' start method"
@@ -42,8 +44,13 @@ def dtype_names() -> dict[int, str]:
 class Ledger:
     """One account of the card's memory: an allocator at an address range of its own."""
 
-    def __init__(self, card: Card, profile: Profile, base: int, config: Config) -> None:
-        self.memory = DeviceMemory(card.total_memory, card.overhead, base, card.unusable)
+    def __init__(
+        self, card: Card, profile: Profile, addresses: tuple[int, int], config: Config
+    ) -> None:
+        base, length = addresses
+        self.memory = DeviceMemory(
+            card.total_memory, card.overhead, base, card.unusable, base + length // 2
+        )
         self.allocator = CachingAllocator(self.memory, config, profile=profile)
         self.workspace_set = next(_numbers)
         self.workspace_bytes = card.cublas_workspace if profile.workspace_in_allocator else 0
@@ -83,7 +90,7 @@ class Device:
         self.names = dtype_names()
         core.install(self.birth, OutOfMemory, *_placement())
         self.base, span = core.arena()
-        self._slot_bytes = span // 16
+        self._slot_bytes = span // _SLOTS
         self._slot = -1
         self._scratch: Ledger | None = None
         self._begin(card, profile)
@@ -108,12 +115,12 @@ class Device:
         self.card, self.profile = card, profile
         if self._slot < 0 or self.core.live_blocks():
             # Tensors of the ledger before keep their addresses to themselves.
-            self._slot = (self._slot + 1) % 15
+            self._slot = (self._slot + 1) % _SCRATCH_SLOT
         self.core.begin_epoch()
         self.live.clear()
         self._scratch = None
         self.ledger = self._main = Ledger(
-            card, profile, self.base + self._slot * self._slot_bytes, self._config()
+            card, profile, self._addresses(self._slot), self._config()
         )
         self.core.set_multi_processors(
             card.multi_processor_count, card.max_threads_per_multi_processor
@@ -122,6 +129,10 @@ class Device:
         self.generator = self.core.default_generator()
         self.core.take_linear()
         self._stretch: _Stretch | None = _Stretch(self.ledger.allocator)
+
+    def _addresses(self, slot: int) -> tuple[int, int]:
+        """Return start and length of a part of the reserved range."""
+        return self.base + slot * self._slot_bytes, self._slot_bytes
 
     @staticmethod
     def _config() -> Config:
@@ -265,8 +276,8 @@ class Device:
         with self.lock:
             self.settle()
             if self._scratch is None:
-                base = self.base + 15 * self._slot_bytes
-                self._scratch = Ledger(self.card, self.profile, base, Config(None))
+                addresses = self._addresses(_SCRATCH_SLOT)
+                self._scratch = Ledger(self.card, self.profile, addresses, Config(None))
             stretch, self._stretch = self._stretch, None
             self._use(self._scratch)
         counted = self.core.take_linear()

@@ -32,6 +32,7 @@ class DeviceMemory:
         overhead: bytes that driver and context hold from the start.
         base: the first address given out, a multiple of 2 MiB.
         unusable: bytes that are reported as free and never given.
+        virtual_base: the first address of expandable segments.
 
     Attributes:
         on_free: called with address and bytes of each segment that goes back to the driver.
@@ -40,7 +41,12 @@ class DeviceMemory:
     PAGE = 2 * MIB
 
     def __init__(
-        self, total: int, overhead: int, base: int = 0x7F0000000000, unusable: int = 0
+        self,
+        total: int,
+        overhead: int,
+        base: int = 0x7F0000000000,
+        unusable: int = 0,
+        virtual_base: int = 0x10000000000,
     ) -> None:
         if not 0 <= overhead + unusable <= total:
             raise ValueError(
@@ -53,7 +59,7 @@ class DeviceMemory:
         self.used = 0
         self.on_free: Callable[[int, int], None] | None = None
         self._next_address = base
-        self._next_virtual = 0x10000000000
+        self._next_virtual = virtual_base
         self._segments: dict[int, int] = {}
         self._holes: list[tuple[int, int]] = []
 

@@ -248,9 +248,7 @@ class Ghosts:
 
     def _matmul(self, call: _Call) -> Tensor | None:
         """Rows that repeat, times a small matrix, give rows that repeat."""
-        bias, rows, matrix = (
-            (None, *call.args[:2]) if call.name == "aten::mm" else call.args[:3]
-        )
+        bias, rows, matrix = (None, *call.args[:2]) if call.name == "aten::mm" else call.args[:3]
         pattern = self.patterns.of_operand(rows, rows.shape)
         small = [each for each in (matrix, bias) if each is not None]
         if pattern is None or not all(map(self.patterns.is_real, small)):

@@ -34,9 +34,7 @@ class _TensorType(type):
 
     def __instancecheck__(cls, instance: object) -> bool:
         return (
-            isinstance(instance, torch.Tensor)
-            and instance.is_cuda
-            and instance.dtype == cls.dtype
+            isinstance(instance, torch.Tensor) and instance.is_cuda and instance.dtype == cls.dtype
         )
 
 

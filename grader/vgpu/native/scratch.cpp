@@ -278,8 +278,6 @@ ScratchRule scratch_rule(const std::string& operator_name) {
       {"aten::convolution", &for_convolution},
       {"aten::convolution_backward", &for_convolution_backward},
       {"aten::randperm", &for_randperm},
-      {"aten::mse_loss", &for_loss},
-      {"aten::smooth_l1_loss", &for_loss},
       {"aten::huber_loss", &for_loss},
       {"aten::im2col", &for_unfold},
   };

@@ -2,10 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ExpandUtils.h>
 #include <ATen/native/transformers/attention.h>
 #include <ATen/native/transformers/sdp_utils_cpp.h>
 
 #include <cmath>
+#include <functional>
 #include <tuple>
 
 #include "fallback.h"
@@ -127,6 +129,36 @@ Tensor binary_cross_entropy(const Tensor& input, const Tensor& target, const May
   return loss;
 }
 
+// ATen/native/BinaryOps.cpp and Loss.cpp, mse_loss and smooth_l1_loss: the result is allocated with an
+// element for each loss, and keeps that memory when it is reduced.
+Tensor reduce_loss(const Tensor& input, const Tensor& target, int64_t reduction,
+                   const std::function<Tensor()>& loss) {
+  if (reduction == at::Reduction::None) {
+    return loss();
+  }
+  Tensor result = at::empty(at::infer_size(input.sizes(), target.sizes()), input.options());
+  const Tensor each = loss();
+  result.resize_({});
+  return reduction == at::Reduction::Mean ? at::mean_out(result, each, at::IntArrayRef{})
+                                          : at::sum_out(result, each, at::IntArrayRef{});
+}
+
+Tensor mse_loss(const Tensor& input, const Tensor& target, int64_t reduction) {
+  return reduce_loss(input, target, reduction, [&] {
+    Tensor loss = at::empty({0}, input.options());
+    at::mse_loss_out(loss, input, target, at::Reduction::None);
+    return loss;
+  });
+}
+
+Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, int64_t reduction, double beta) {
+  return reduce_loss(input, target, reduction, [&] {
+    Tensor loss = at::empty({0}, input.options());
+    at::smooth_l1_loss_out(loss, input, target, at::Reduction::None, beta);
+    return loss;
+  });
+}
+
 // ATen/native/cuda/Normalization.cu, batch_norm_cuda: evaluation saves mean and deviation too. The
 // CPU's kernel does not, and neither does its backward read them.
 void native_batch_norm(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
@@ -162,7 +194,7 @@ void convolution(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
   fallback(op, keys, stack);
 }
 
-bool no_cudnn_ctc_loss(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t) {
+bool no_library_ctc_loss(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t) {
   return false;
 }
 
@@ -277,8 +309,11 @@ void register_special(torch::Library& library) {
   library.impl("_thnn_fused_gru_cell", &gru_cell);
   library.impl("_thnn_fused_gru_cell_backward", &gru_cell_backward);
   library.impl("binary_cross_entropy", &binary_cross_entropy);
+  library.impl("mse_loss", &mse_loss);
+  library.impl("smooth_l1_loss", &smooth_l1_loss);
   library.impl("native_batch_norm", torch::CppFunction::makeFromBoxedFunction<&native_batch_norm>());
-  library.impl("_use_cudnn_ctc_loss.Tensor", &no_cudnn_ctc_loss);
+  library.impl("_use_cudnn_ctc_loss.Tensor", &no_library_ctc_loss);
+  library.impl("_use_miopen_ctc_loss.Tensor", &no_library_ctc_loss);
   library.impl("convolution", torch::CppFunction::makeFromBoxedFunction<&convolution>());
   library.impl("_scaled_dot_product_efficient_attention", &efficient_attention);
   library.impl("_scaled_dot_product_efficient_attention_backward", &efficient_attention_backward);

@@ -1,0 +1,276 @@
+"""Figures of memory, and tensors larger than any memory of this machine."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from device_process import ROOT, on_device
+
+
+@on_device
+def test_a_tensor_of_fifteen_gigabytes_touches_no_memory():
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    x = torch.zeros(4096, 927610, device="cuda")
+    page = 2 << 20
+    assert torch.cuda.memory_reserved() == -(-4096 * 927610 * 4 // page) * page
+    assert x[17, 5].item() == 0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 << 10
+
+
+@on_device
+def test_large_tensors_that_repeat_keep_their_values():
+    x = torch.ones(1 << 29, device="cuda")
+    x += 2
+    assert x[5] == 3
+    y = torch.sigmoid(x * 0)
+    assert y[1 << 28].item() == 0.5
+    assert y.sum().item() == 1 << 28
+    assert y.mean().item() == 0.5
+    assert "0.5000, 0.5000" in repr(y)
+    layer = nn.Linear(1, 2).to("cuda")
+    with torch.no_grad():
+        rows = layer(x[: 1 << 27].view(-1, 1))
+    torch.testing.assert_close(rows[9].cpu(), layer(x[:1].view(1, 1))[0].detach().cpu())
+    assert (x[3:7] - 3).tolist() == [0, 0, 0, 0]
+
+
+@on_device
+def test_unknown_values_are_refused_in_clear_words_and_never_invented():
+    x = torch.rand(1 << 28, device="cuda")
+    for use in (str, lambda t: t.cpu(), lambda t: t[0].item(), lambda t: t.sum().item()):
+        try:
+            use(x)
+        except RuntimeError as error:
+            assert "not known" in str(error) or "depends on values" in str(error), error
+        else:
+            raise AssertionError("an unknown value was read")
+    try:
+        x[x > 0.5]
+    except RuntimeError as error:
+        assert "depends on values" in str(error)
+
+
+@on_device
+def test_a_part_written_into_a_large_tensor_makes_it_unknown_rather_than_wrong():
+    x = torch.zeros(1 << 28, device="cuda")
+    x[7] = 1
+    try:
+        x[7].item()
+    except RuntimeError as error:
+        assert "not known" in str(error)
+    else:
+        raise AssertionError("a value was invented")
+
+
+@on_device
+def test_filling_the_card_with_small_tensors_is_quick_and_small():
+    import resource
+    import time
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    kept = []
+    try:
+        while True:
+            kept.append(torch.zeros(1 << 18, device="cuda"))
+    except torch.cuda.OutOfMemoryError:
+        pass
+    seconds = time.perf_counter() - start
+    assert len(kept) << 20 == torch.cuda.memory_allocated() > 14 << 30
+    assert seconds < 3
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
+
+
+@on_device
+def test_real_memory_is_bounded_and_what_is_beyond_is_only_accounted():
+    kept = [torch.rand(4 << 20, device="cuda") for _ in range(40)]
+    known = 0
+    for each in kept:
+        try:
+            each[0].item()
+            known += 1
+        except RuntimeError:
+            break
+    assert 0 < known * (16 << 20) <= 256 << 20
+    assert torch.cuda.memory_allocated() == 40 * (16 << 20)
+    del kept, each
+    assert 0 <= torch.rand(3, device="cuda")[0].item() < 1
+
+
+@on_device
+def test_views_keep_their_base_alive_and_deaths_are_seen_at_once():
+    x = torch.zeros(1000, device="cuda")
+    view = x[10:20]
+    del x
+    assert torch.cuda.memory_allocated() == 4096
+    del view
+    assert torch.cuda.memory_allocated() == 0
+
+
+@on_device(card="NVIDIA A100-SXM4-40GB")
+def test_another_card_has_its_own_size():
+    assert torch.cuda.get_device_properties(0).total_memory > 39 << 30
+    torch.zeros(30 << 28, device="cuda")
+
+
+@on_device
+def test_a_fraction_of_the_card_can_be_set():
+    torch.cuda.set_per_process_memory_fraction(0.5)
+    try:
+        torch.zeros(10 << 30, dtype=torch.uint8, device="cuda")
+    except torch.cuda.OutOfMemoryError as error:
+        assert "7.38 GiB allowed" in str(error)
+    else:
+        raise AssertionError("the fraction was not kept")
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    torch.zeros(10 << 30, dtype=torch.uint8, device="cuda")
+
+
+@on_device
+def test_torch_cudas_own_reports_work():
+    torch.ones(1000, device="cuda")
+    assert "CUDA OOMs: 0" in torch.cuda.memory_summary()
+    assert torch.cuda.memory_stats()["allocation.all.allocated"] == 1
+    assert torch.cuda.max_memory_allocated() == 4096
+    assert torch.cuda.mem_get_info() == (15843721216 - 612 * 2**20, 15843721216)
+    (segment,) = torch.cuda.memory_snapshot()
+    assert segment["total_size"] == 2 << 20
+
+
+@on_device
+def test_expandable_segments_hold_values_too():
+    import os
+
+    os.environ["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
+    vgpu.reset()
+    x = torch.arange(5.0, device="cuda")
+    assert (x * 2).tolist() == [0, 2, 4, 6, 8]
+
+
+@on_device
+def test_a_reset_takes_less_than_five_milliseconds():
+    import time
+
+    def measure():
+        start = time.perf_counter()
+        vgpu.reset()
+        return time.perf_counter() - start
+
+    assert min(measure() for _ in range(5)) < 0.005
+
+
+@on_device
+def test_a_reset_forgets_and_what_outlives_it_hurts_nobody():
+    old = torch.arange(5.0, device="cuda")
+    vgpu.reset(seed=7)
+    assert torch.cuda.memory_allocated() == 0
+    new = torch.zeros(5, device="cuda")
+    assert old.tolist() == [0, 1, 2, 3, 4]
+    del old
+    assert torch.cuda.memory_allocated() == 512
+    assert new.tolist() == [0] * 5
+    assert torch.cuda.initial_seed() == 7
+
+
+def test_the_first_use_of_memory_counts_for_the_processs_own_limit():
+    """What is reserved before a fork must not escape RLIMIT_DATA after it."""
+    code = """
+        import resource
+        import torch
+        import grader.vgpu as vgpu
+        vgpu.install(real_total_bytes=2 << 30)
+        with open("/proc/self/status") as status:
+            used = next(int(line.split()[1]) << 10 for line in status if "VmData" in line)
+        resource.setrlimit(resource.RLIMIT_DATA, (used + (192 << 20),) * 2)
+        kept = [torch.ones(8 << 20, device="cuda") for _ in range(12)]
+        real = sum(vgpu._installed.device.core.make_real(each) for each in kept)
+        with open("/proc/self/status") as status:
+            now = next(int(line.split()[1]) << 10 for line in status if "VmData" in line)
+        assert now <= used + (192 << 20)
+        assert 0 < real < 12, real
+        del kept[0]
+        assert kept[-1][0].item() == 1
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=True, timeout=60)
+
+
+NOTEBOOK = os.environ.get("GRADER_EXAMPLE_NOTEBOOK")
+PRINTED = {
+    "1.12": [
+        *["allocated: 4096", "reserved: 15200157696"] * 4,
+        "CUDA out of memory. Tried to allocate 28.31 GiB (GPU 0; 14.76 GiB total capacity; 4.00 KiB "
+        "already allocated; 14.16 GiB free; 2.00 MiB reserved in total by PyTorch) If reserved memory "
+        "is >> allocated memory try setting max_split_size_mb to avoid fragmentation.  See "
+        "documentation for Memory Management and PYTORCH_CUDA_ALLOC_CONF",
+        *["allocated: 4096", "reserved: 2097152"] * 2,
+        "allocated: 6580868096",
+        "reserved: 6582960128",
+    ],
+}
+PLAY = """
+import json, sys, types, warnings
+warnings.simplefilter("ignore")
+import grader.vgpu as vgpu
+vgpu.install(profile=sys.argv[2])
+from IPython.core.interactiveshell import InteractiveShell
+lightning = types.ModuleType("pytorch_lightning")
+lightning.seed_everything = lambda number, workers=False: number
+sys.modules["pytorch_lightning"] = lightning
+shell = InteractiveShell.instance()
+shell.history_manager.enabled = False
+shell.system = lambda command: None
+shell.run_line_magic("xmode", "Minimal")
+for cell in json.load(open(sys.argv[1]))["cells"]:
+    if cell["cell_type"] == "code":
+        shell.run_cell("".join(cell["source"]), store_history=True)
+"""
+
+
+def _notebook_prints(profile):
+    done = subprocess.run(
+        [sys.executable, "-c", PLAY, NOTEBOOK, profile],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    return [
+        line
+        for line in done.stdout.splitlines()
+        if line.startswith(("allocated:", "reserved:", "CUDA out of memory"))
+    ]
+
+
+def _kept_outputs():
+    cells = json.loads(Path(NOTEBOOK).read_text())["cells"]
+    texts = [
+        "".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", ())
+    ]
+    return [
+        line
+        for text in texts
+        for line in text.splitlines()
+        if line.startswith(("allocated:", "reserved:", "CUDA out of memory"))
+    ]
+
+
+@pytest.mark.skipif(not NOTEBOOK, reason="GRADER_EXAMPLE_NOTEBOOK is not set")
+def test_the_example_notebook_prints_every_figure_that_it_printed_on_a_real_card():
+    kept, printed = _kept_outputs(), _notebook_prints("1.12")
+    assert len(kept) >= 13
+    assert printed[: len(kept)] == kept
+    assert printed[len(kept) :] == PRINTED["1.12"][len(kept) :]
+
+
+@pytest.mark.skipif(not NOTEBOOK, reason="GRADER_EXAMPLE_NOTEBOOK is not set")
+def test_the_example_notebook_prints_what_the_newer_allocator_gives():
+    printed = _notebook_prints("2.13")
+    assert printed[:8] == PRINTED["1.12"][:8]
+    assert printed[-2:] == ["allocated: 6589387776", "reserved: 6603931648"]

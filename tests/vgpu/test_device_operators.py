@@ -1,0 +1,269 @@
+"""What students do with a device, against the CPU's own answers."""
+
+import pytest
+from device_process import on_device
+
+
+@on_device
+def test_cuda_is_available_and_is_the_accelerator():
+    assert torch.cuda.is_available()
+    assert torch.cuda.device_count() == 1
+    assert torch.cuda.get_device_name() == "Tesla T4"
+    assert torch.accelerator.current_accelerator() == torch.device("cuda")
+    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    assert torch.zeros(3).to(device).device == device
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "x + 1", "1 - x", "x * y", "x / (y.abs() + 1)", "x @ y.t()", "x.sum()", "x.mean(0)",
+        "x.max(1).values", "x.argmax()", "x.std()", "x.softmax(1)", "x.log_softmax(0)", "x.relu()",
+        "x.sigmoid()", "F.gelu(x)", "x.clamp(-1, 1)", "x.pow(2).sqrt()", "torch.where(x > 0, x, y)",
+        "torch.cat([x, y])", "torch.stack([x, y], 1)", "x.view(-1)[::3]", "x[1]", "x[:, 2:4]",
+        "x[x > 0]", "x[torch.tensor([0, 2])]", "x.t().contiguous()", "x.reshape(6, -1)",
+        "x.unsqueeze(0).expand(3, -1, -1)", "x.half().float()", "x.double()", "x.int()", "x.bool()",
+        "x.sort(1).values", "x.topk(2).indices", "x.cumsum(0)", "x.norm()", "x.flip(0)", "x.roll(1, 0)",
+        "torch.einsum('ij,kj->ik', x, y)", "torch.linalg.svdvals(x)", "F.layer_norm(x, (6,))",
+        "F.conv1d(x[None], y[:, None, :3].expand(4, 4, 3))", "F.max_pool2d(x[None, None], 2)",
+        "F.interpolate(x[None, None], scale_factor=2, mode='bilinear')", "x.nonzero()", "x.unique()",
+        "F.one_hot(torch.tensor([0, 2])).to(x.device)", "torch.cdist(x, y)", "torch.fft.fft(x).abs()",
+        "F.mse_loss(x, y)", "F.cross_entropy(x, torch.tensor([0, 1, 2, 3]).to(x.device))",
+        "F.binary_cross_entropy(x.sigmoid(), y.sigmoid())", "F.smooth_l1_loss(x, y)",
+        "x.masked_fill(x > 0, 7.0)", "torch.tril(x)", "x.bfloat16() @ y.bfloat16().t()",
+        "torch.complex(x, y).conj() * 2", "torch.heaviside(x, torch.zeros(1).to(x.device))",
+        "F.scaled_dot_product_attention(x[None, None], y[None, None], y[None, None])",
+        "F.scaled_dot_product_attention(x[None, None], y[None, None], y[None, None], is_causal=True)",
+        "F.group_norm(x[None], 2)", "F.unfold(x[None, None], 2)", "x.quantile(0.3)", "x.median()",
+    ],
+)  # fmt: skip
+@on_device
+def test_an_operator_gives_what_the_cpu_gives(expression):
+    torch.manual_seed(1)
+    x, y = torch.randn(4, 6), torch.randn(4, 6)
+    wanted = eval(expression, {"torch": torch, "F": F, "x": x, "y": y})
+    got = eval(expression, {"torch": torch, "F": F, "x": x.cuda(), "y": y.cuda()})
+    assert got.is_cuda
+    assert got.dtype == wanted.dtype
+    assert got.stride() == wanted.stride() or not wanted.is_contiguous()
+    torch.testing.assert_close(got.cpu(), wanted)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "x.add_(1)", "x.mul_(x)", "x[0] = 5", "x[x > 0] = 0", "x[:, 1] += 2", "x.zero_()", "x.fill_(3)",
+        "x.copy_(x.t().reshape(4, 6))", "x.clamp_(0)", "x.t().mul_(2)", "x.scatter_(1, i, 1.0)",
+        "x.index_add_(0, i[0], x[:2] * 2)", "x.masked_fill_(x > 0, 1)", "x.data.sub_(1)",
+    ],
+)  # fmt: skip
+@on_device
+def test_a_change_in_place_is_what_the_cpu_makes(change):
+    torch.manual_seed(1)
+    x = torch.randn(4, 6)
+    i = torch.tensor([[0, 1], [1, 0], [3, 2], [1, 2]])
+    there, index = x.cuda(), i.cuda()
+    exec(change, {"x": x, "i": i})
+    exec(change, {"x": there, "i": index})
+    torch.testing.assert_close(there.cpu(), x)
+
+
+@pytest.mark.parametrize("layer", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize(
+    "options", [{}, {"bias": False}, {"num_layers": 2, "bidirectional": True, "batch_first": True}]
+)
+@on_device
+def test_a_recurrent_layer_has_the_cpus_outputs_and_gradients(layer, options):
+    import copy
+
+    torch.manual_seed(0)
+    here = getattr(nn, layer)(5, 7, **options)
+    there = copy.deepcopy(here).to("cuda")
+    x = torch.randn(4, 3, 5)
+    mine, other = here(x)[0], there(x.cuda())[0]
+    torch.testing.assert_close(other.cpu(), mine)
+    mine.pow(2).sum().backward()
+    other.pow(2).sum().backward()
+    for name, parameter in here.named_parameters():
+        torch.testing.assert_close(there.get_parameter(name).grad.cpu(), parameter.grad)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        "nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)",
+        "nn.Sequential(nn.Linear(8, 4), nn.Sigmoid(), nn.LayerNorm(4), nn.Linear(4, 2))",
+        "nn.Sequential(nn.Unflatten(1, (1, 5)), nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(),"
+        " nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9, 2))",
+    ],
+)
+@on_device
+def test_a_network_has_the_cpus_outputs_and_gradients(build):
+    import copy
+
+    torch.manual_seed(0)
+    here = eval(build, {"nn": nn})
+    there = copy.deepcopy(here).to("cuda")
+    x = torch.randn(4, 5, 8)
+    for mode in (True, False):
+        here.train(mode)
+        there.train(mode)
+        mine, other = here(x), there(x.cuda())
+        torch.testing.assert_close(other.cpu(), mine, rtol=1e-4, atol=1e-4)
+        here.zero_grad()
+        there.zero_grad()
+        mine.pow(2).sum().backward()
+        other.pow(2).sum().backward()
+        for name, parameter in here.named_parameters():
+            there_grad = there.get_parameter(name).grad.cpu()
+            torch.testing.assert_close(there_grad, parameter.grad, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    "SGD Adam AdamW RMSprop Adagrad Adadelta Adamax NAdam RAdam Rprop ASGD LBFGS".split(),
+)
+@on_device
+def test_an_optimizer_moves_parameters_as_on_the_cpu(optimizer):
+    import copy
+
+    torch.manual_seed(0)
+    here = nn.Linear(4, 3)
+    there = copy.deepcopy(here).to("cuda")
+    for network, x in ((here, torch.ones(5, 4)), (there, torch.ones(5, 4, device="cuda"))):
+        steps = getattr(torch.optim, optimizer)(network.parameters(), lr=0.01)
+
+        def closure(network=network, x=x, steps=steps):
+            steps.zero_grad()
+            loss = network(x).pow(2).sum()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            steps.step(closure)
+    torch.testing.assert_close(there.weight.cpu(), here.weight, rtol=1e-4, atol=1e-4)
+
+
+@on_device
+def test_mixed_precision_training_runs():
+    layer = nn.Linear(8, 8).to("cuda")
+    scaler = torch.amp.GradScaler("cuda")
+    steps = torch.optim.SGD(layer.parameters(), 0.1)
+    before = layer.weight.detach().clone()
+    with torch.autocast("cuda", dtype=torch.float16):
+        y = layer(torch.randn(4, 8, device="cuda"))
+    assert y.dtype == torch.float16
+    scaler.scale(y.float().pow(2).mean()).backward()
+    scaler.step(steps)
+    scaler.update()
+    assert not torch.equal(before, layer.weight)
+
+
+@on_device
+def test_a_state_is_saved_and_loaded_on_either_device():
+    import io
+
+    layer = nn.Linear(8, 8).to("cuda")
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    for where in ("cuda", "cpu"):
+        file.seek(0)
+        weight = torch.load(file, map_location=where)["weight"]
+        assert weight.device.type == where
+        assert torch.equal(weight.cpu(), layer.weight.cpu())
+
+
+@on_device
+def test_batches_come_pinned_from_a_loader():
+    data = torch.utils.data.TensorDataset(torch.arange(10.0))
+    for (batch,) in torch.utils.data.DataLoader(data, batch_size=5, pin_memory=True):
+        assert batch.is_pinned()
+        assert batch.to("cuda", non_blocking=True).is_cuda
+    assert not torch.ones(3).is_pinned()
+
+
+@on_device
+def test_streams_and_events_exist():
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        assert torch.cuda.current_stream() == stream
+        x = torch.ones(3, device="cuda")
+    x.record_stream(stream)
+    torch.cuda.current_stream().wait_stream(stream)
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    first, second = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    first.record()
+    second.record()
+    torch.cuda.synchronize()
+    assert first.elapsed_time(second) >= 0
+
+
+@on_device
+def test_autograd_works_in_its_several_forms():
+    x = torch.randn(3, device="cuda", requires_grad=True)
+    (grad,) = torch.autograd.grad(x.pow(3).sum(), x, create_graph=True)
+    grad.sum().backward()
+    torch.testing.assert_close(x.grad, 6 * x)
+    with torch.no_grad():
+        assert not (x * 2).requires_grad
+    with torch.inference_mode():
+        assert (x * 2 + 1).is_inference()
+    torch.testing.assert_close(torch.func.grad(lambda t: (t**2).sum())(x), 2 * x)
+
+
+@on_device
+def test_old_tensor_types_work():
+    assert torch.cuda.FloatTensor([1.0, 2.0]).tolist() == [1.0, 2.0]
+    x = torch.ones(2).type(torch.cuda.HalfTensor)
+    assert x.type() == "torch.cuda.HalfTensor"
+    assert isinstance(x, torch.cuda.HalfTensor)
+    assert not isinstance(x.cpu(), torch.cuda.HalfTensor)
+    assert torch.cuda.IntTensor(2, 3).shape == (2, 3)
+
+
+@on_device
+def test_dataparallel_over_the_one_card_is_the_module_itself():
+    layer = nn.Linear(3, 3).to("cuda")
+    x = torch.ones(2, 3)
+    assert torch.equal(nn.DataParallel(layer)(x), layer(x.cuda()))
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("torch.eye(3, device='cuda').to_sparse()", "sparse"),
+        ("torch.compile(nn.Linear(3, 3))", "torch.compile"),
+        ("torch.cuda.CUDAGraph()", "CUDA graph"),
+        ("torch.cuda.memory._record_memory_history()", "memory history"),
+        ("torch._C._cuda_customAllocator()", "custom allocator"),
+    ],
+)
+@on_device
+def test_what_is_not_modelled_is_refused_by_name(statement, named):
+    try:
+        exec(statement, {"torch": torch, "nn": nn})
+    except (NotImplementedError, RuntimeError) as error:
+        assert "vgpu" in str(error)
+        assert named in str(error)
+        assert "\n" not in str(error).strip()
+    else:
+        raise AssertionError("it was not refused")
+
+
+@on_device
+def test_what_a_student_forks_from_the_process_with_the_gpu_is_refused_in_pytorchs_words():
+    import os
+
+    torch.ones(3, device="cuda")
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            torch.ones(3, device="cuda")
+        except RuntimeError as error:
+            os.write(write, str(error).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert "Cannot re-initialize CUDA in forked subprocess" in pipe.read()
+    os.waitpid(child, 0)
