@@ -242,6 +242,7 @@ class _Drawing:
     def _table(self, data: dict[str, Any]) -> Table | None:
         """Return evidence that is a table of texts; None for kinds without a drawing."""
         kind = data.get("kind")
+        rows: tuple[tuple[str, ...], ...]
         expected, yours = self.word("page.expected"), self.word("page.yours")
         if kind == "truth-table":
             rows = tuple(
@@ -280,6 +281,8 @@ class _Drawing:
 
     def _expression_or_graph(self, data: dict[str, Any]) -> Table | None:
         kind = data.get("kind")
+        rows: tuple[tuple[str, ...], ...]
+        row: tuple[str, ...]
         if kind == "expression-tree":
             rows = tuple(
                 (
