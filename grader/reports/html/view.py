@@ -243,6 +243,7 @@ class _Drawing:
         """Return evidence that is a table of texts; None for kinds without a drawing."""
         kind = data.get("kind")
         rows: tuple[tuple[str, ...], ...]
+        header: tuple[str, ...]
         expected, yours = self.word("page.expected"), self.word("page.yours")
         if kind == "truth-table":
             rows = tuple(
@@ -282,6 +283,7 @@ class _Drawing:
     def _expression_or_graph(self, data: dict[str, Any]) -> Table | None:
         kind = data.get("kind")
         rows: tuple[tuple[str, ...], ...]
+        header: tuple[str, ...]
         row: tuple[str, ...]
         if kind == "expression-tree":
             rows = tuple(
