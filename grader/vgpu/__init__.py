@@ -6,8 +6,8 @@
     torch.zeros(1000, device="cuda")
     torch.cuda.memory_allocated()      # 4096, as on the card
 
-Importing this package does not import torch; installing does. It stays installed for the life of the
-process, so it is installed where nothing else is to be touched: in the server that runs homework.
+Importing this package does not import torch; installing does. It stays installed for the life of
+the process, so it belongs where nothing else is to be touched: the server that runs homework.
 """
 
 from collections.abc import Iterator
@@ -82,13 +82,13 @@ def install(
         ValueError: no such card or profile.
         RuntimeError: it is installed already; `reset` changes the card.
     """
-    global _installed  # noqa: PLW0603 - torch is changed for the whole process, and so is this
+    global _installed
     if _installed is not None:
         raise RuntimeError("the virtual GPU is installed in this process already; use reset()")
     chosen = find_card_named(card)
     path = core or ensure()
 
-    from grader.vgpu import activation  # noqa: PLC0415 - it imports torch
+    from grader.vgpu import activation
 
     device, libraries = activation.activate(
         path,
@@ -118,7 +118,7 @@ def reset(
     Raises:
         ValueError: no such card or profile.
     """
-    from grader.vgpu.device import find_profile_named  # noqa: PLC0415 - it imports torch
+    from grader.vgpu.device import find_profile_named
 
     _device().reset(find_card_named(card), find_profile_named(profile), seed=seed)
 
@@ -141,7 +141,7 @@ def scratch() -> Iterator[None]:
 
 def nvidia_smi() -> str:
     """Return what the command nvidia-smi would print now."""
-    from grader.vgpu import smi  # noqa: PLC0415
+    from grader.vgpu import smi
 
     device = _device()
     with device.settled():

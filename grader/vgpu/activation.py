@@ -4,7 +4,7 @@ import importlib.machinery
 import importlib.util
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch.library import Library
@@ -15,6 +15,9 @@ from grader.vgpu.cards import Card
 from grader.vgpu.device import Device, find_profile_named
 from grader.vgpu.ghost import Ghosts
 from grader.vgpu.patterns import Patterns
+
+Native: TypeAlias = Any
+"""The native core, which has no stubs."""
 
 _GHOST_KEY = "TESTING_ONLY_GenericMode"
 _CUDA_VERSION = "13.0"
@@ -46,7 +49,7 @@ def activate(
     core.set_limits(real_limit_bytes, real_total_bytes)
     device = Device(core, card, chosen)
     patterns = Patterns(core, real_limit_bytes)
-    library = Library("_", "IMPL")
+    library: Any = Library("_", "IMPL")  # type: ignore[no-untyped-call]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         library.fallback(Ghosts(core, patterns), _GHOST_KEY)
@@ -60,7 +63,7 @@ def activate(
     return device, (library, core)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> Native:
     loader = importlib.machinery.ExtensionFileLoader(MODULE_NAME, str(path))
     spec = importlib.util.spec_from_loader(MODULE_NAME, loader)
     if spec is None:

@@ -81,8 +81,8 @@ def find_torch() -> Path:
     if is_cuda_build(folder):
         raise Unavailable(
             "cuda-build",
-            "The virtual GPU needs the CPU build of PyTorch, and this is a CUDA build: install it with "
-            "`pip install torch --index-url https://download.pytorch.org/whl/cpu`.",
+            "The virtual GPU needs the CPU build of PyTorch, and this is a CUDA build: install it "
+            "with `pip install torch --index-url https://download.pytorch.org/whl/cpu`.",
         )
     version = importlib.metadata.version("torch")
     if not re.match(rf"{re.escape(SUPPORTED_TORCH)}(\.|$)", version):
@@ -134,8 +134,8 @@ def _build(torch_folder: Path, target: Path) -> None:
     except OSError as error:
         raise Unavailable(
             "cache-folder",
-            f"The native core of the virtual GPU cannot be kept in {target.parent}: {error.strerror}. "
-            "Name a writable folder in XDG_CACHE_HOME.",
+            f"The native core of the virtual GPU cannot be kept in {target.parent}: "
+            f"{error.strerror}. Name a writable folder in XDG_CACHE_HOME.",
         ) from None
     os.close(descriptor)
     partial = Path(name)

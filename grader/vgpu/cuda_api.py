@@ -6,13 +6,16 @@ Source of the list: `torch/csrc/cuda/Module.cpp` and `torch/cuda/__init__.py`, P
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import torch
 
 from grader.vgpu.cards import Card
 from grader.vgpu.device import Device
 from grader.vgpu.streams import EventBase, StreamBase
+
+Argument: TypeAlias = Any
+"""Whatever PyTorch's own function takes."""
 
 _ARCHITECTURES = "sm_75 sm_80 sm_86 sm_90 sm_100 sm_120 compute_120"
 _COMPILED_VERSION = 13000
@@ -66,7 +69,8 @@ def install(device: Device) -> None:
     cuda: Any = torch.cuda
     functions = {
         **_device_functions(device),
-        **_memory_functions(device),
+        **_statistics_functions(device),
+        **_allocation_functions(device),
         **_stream_functions(device),
         **_refusals(),
     }
@@ -87,7 +91,8 @@ def install(device: Device) -> None:
     _teach_storage()
     _refuse_compilation()
     # Asked by every recurrent layer; PyTorch's own answer warns that cuDNN is missing.
-    torch.backends.cudnn.m.is_acceptable = lambda _tensor: False
+    cudnn: Any = torch.backends.cudnn
+    cudnn.m.is_acceptable = lambda _tensor: False
 
 
 def _check_ordinal(index: int) -> None:
@@ -120,58 +125,36 @@ def _device_functions(device: Device) -> dict[str, Callable[..., Any]]:
     }
 
 
-def _memory_functions(device: Device) -> dict[str, Callable[..., Any]]:
-    def check(index: int) -> None:
-        if index != 0:
-            # PyTorch prints the index as a character, not as a number.
-            raise RuntimeError(f"Invalid device argument {chr(index)}: did you call init?")
+def _check_index(index: int) -> None:
+    if index != 0:
+        # PyTorch prints the index as a character, not as a number.
+        raise RuntimeError(f"Invalid device argument {chr(index)}: did you call init?")
 
+
+def _statistics_functions(device: Device) -> dict[str, Callable[..., Any]]:
     def statistics(index: int) -> dict[str, Any]:
-        check(index)
+        _check_index(index)
         with device.settled() as allocator:
             return allocator.nested_stats()
 
     def reset_peak(index: int) -> None:
-        check(index)
+        _check_index(index)
         with device.settled() as allocator:
             allocator.reset_peak()
 
     def reset_accumulated(index: int) -> None:
-        check(index)
+        _check_index(index)
         with device.settled() as allocator:
             allocator.reset_accumulated()
-
-    def empty_cache(*_: Any) -> None:
-        with device.settled() as allocator:
-            allocator.empty_cache()
-
-    def set_fraction(fraction: float, _index: int) -> None:
-        device.ledger.allocator.set_memory_fraction(fraction)
-
-    def raw_delete(address: int) -> None:
-        with device.settled() as allocator:
-            allocator.free(allocator.live[address])
-
-    def raw_allocate(nbytes: int, _stream: int = 0) -> int:
-        with device.settled() as allocator:
-            block = allocator.malloc(nbytes)
-            return 0 if block is None else block.ptr
 
     return {
         "_cuda_memoryStats": statistics,
         "_cuda_resetPeakMemoryStats": reset_peak,
         "_cuda_resetAccumulatedMemoryStats": reset_accumulated,
-        "_cuda_emptyCache": empty_cache,
         "_cuda_memorySnapshot": lambda *_: _snapshot(device),
-        "_cuda_setMemoryFraction": set_fraction,
-        "_cuda_getMemoryFraction": lambda _index: device.ledger.allocator.memory_fraction(),
-        "_cuda_getAllocatorBackend": lambda: "native",
         "_cuda_hostMemoryStats": dict,
         "_cuda_resetPeakHostMemoryStats": lambda: None,
         "_cuda_resetAccumulatedHostMemoryStats": lambda: None,
-        "_cuda_cudaCachingAllocator_raw_alloc": raw_allocate,
-        "_cuda_cudaCachingAllocator_raw_delete": raw_delete,
-        "_cuda_cudaCachingAllocator_is_enabled": lambda: True,
         "_accelerator_getMemoryInfo": lambda _index: (
             device.free_bytes(),
             device.card.total_memory,
@@ -179,10 +162,39 @@ def _memory_functions(device: Device) -> dict[str, Callable[..., Any]]:
     }
 
 
+def _allocation_functions(device: Device) -> dict[str, Callable[..., Any]]:
+    def empty_cache(*_: object) -> None:
+        with device.settled() as allocator:
+            allocator.empty_cache()
+
+    def set_fraction(fraction: float, _index: int) -> None:
+        with device.settled() as allocator:
+            allocator.set_memory_fraction(fraction)
+
+    def raw_allocate(nbytes: int, stream: int = 0) -> int:
+        with device.settled() as allocator:
+            block = allocator.malloc(nbytes, stream)
+            return 0 if block is None else block.ptr
+
+    def raw_delete(address: int) -> None:
+        with device.settled() as allocator:
+            allocator.free(allocator.live[address])
+
+    return {
+        "_cuda_emptyCache": empty_cache,
+        "_cuda_setMemoryFraction": set_fraction,
+        "_cuda_getMemoryFraction": lambda _index: device.ledger.allocator.memory_fraction(),
+        "_cuda_getAllocatorBackend": lambda: "native",
+        "_cuda_cudaCachingAllocator_raw_alloc": raw_allocate,
+        "_cuda_cudaCachingAllocator_raw_delete": raw_delete,
+        "_cuda_cudaCachingAllocator_is_enabled": lambda: True,
+    }
+
+
 def _stream_functions(device: Device) -> dict[str, Callable[..., Any]]:
     core = device.core
 
-    def set_stream(stream_id: int, device_index: int, device_type: int) -> None:  # noqa: ARG001
+    def set_stream(stream_id: int, device_index: int, device_type: int) -> None:
         core.set_current_stream(stream_id)
 
     return {
@@ -195,7 +207,7 @@ def _stream_functions(device: Device) -> dict[str, Callable[..., Any]]:
 
 
 def _refuse(what: str) -> Callable[..., NoReturn]:
-    def raise_it(*_: Any, **__: Any) -> NoReturn:
+    def raise_it(*_: object, **__: object) -> NoReturn:
         raise NotImplementedError(f"vgpu: {what} is not modelled on the virtual GPU")
 
     return raise_it
@@ -236,22 +248,22 @@ def _refusals() -> dict[str, Callable[..., Any]]:
     }
 
 
-def _runtime(device: Device) -> Any:
+def _runtime(device: Device) -> type:
     class Runtime:
         """The part of cudart that torch.cuda uses."""
 
-        class cudaError:  # noqa: N801
+        class cudaError:
             """Result codes."""
 
             success = 0
 
         @staticmethod
-        def cudaGetErrorString(_code: int) -> str:  # noqa: N802
+        def cudaGetErrorString(_code: int) -> str:
             """Return the text of a result code."""
             return "no error"
 
         @staticmethod
-        def cudaMemGetInfo(_index: int = 0) -> tuple[int, int]:  # noqa: N802
+        def cudaMemGetInfo(_index: int = 0) -> tuple[int, int]:
             """Return the free and the total bytes of the card."""
             return device.free_bytes(), device.card.total_memory
 
@@ -315,7 +327,7 @@ def _teach_storage() -> None:
     storage: Any = torch.UntypedStorage
     original = storage.__new__
 
-    def make(cls: type, *args: Any, **kwargs: Any) -> Any:
+    def make(cls: type, *args: Argument, **kwargs: Argument) -> object:
         where = kwargs.get("device")
         if where is None or torch.device(where).type != "cuda":
             return original(cls, *args, **kwargs)

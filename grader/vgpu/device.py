@@ -1,11 +1,11 @@
-"""The device of this process: its ledger of memory, its log, and what the native core asks of it."""
+"""The device of this process: its ledger of memory, its log, what the native core asks of it."""
 
 import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -14,6 +14,9 @@ from grader.vgpu.blocks import Block
 from grader.vgpu.cards import Card
 from grader.vgpu.log import KEPT_REFUSALS, MemoryLog, Refusal, Tally, Timeline
 from grader.vgpu.profiles import PROFILES, Profile
+
+Native: TypeAlias = Any
+"""The native core, which has no stubs."""
 
 DEFAULT_SEED = 67280421310721
 """The seed of a generator that nobody seeded: `c10/core/GeneratorImpl.h`, PyTorch v2.13."""
@@ -24,8 +27,8 @@ _INTERNAL = -1
 _SLOTS = 16
 _SCRATCH_SLOT = _SLOTS - 1
 _NO_FORK = (
-    "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use "
-    "the 'spawn' start method"
+    "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must "
+    "use the 'spawn' start method"
 )
 
 _numbers = itertools.count(1)
@@ -33,10 +36,10 @@ _numbers = itertools.count(1)
 
 def dtype_names() -> dict[int, str]:
     """Return the names of element types by PyTorch's number of the type (`c10::ScalarType`)."""
-    names = (
-        "uint8 int8 int16 int32 int64 float16 float32 float64 complex32 complex64 complex128 bool "
-        "qint8 quint8 qint32 bfloat16"
-    ).split()
+    names = [
+        *("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"),
+        *("complex32", "complex64", "complex128", "bool", "qint8", "quint8", "qint32", "bfloat16"),
+    ]
     later = {23: "float8_e5m2", 24: "float8_e4m3fn", 25: "float8_e5m2fnuz", 26: "float8_e4m3fnuz"}
     return {**dict(enumerate(names)), 27: "uint16", 28: "uint32", 29: "uint64", **later}
 
@@ -82,7 +85,7 @@ class Device:
         profile: the version of PyTorch to be like.
     """
 
-    def __init__(self, core: Any, card: Card, profile: Profile) -> None:
+    def __init__(self, core: Native, card: Card, profile: Profile) -> None:
         self.core = core
         self.lock = threading.Lock()
         self.live: dict[int, tuple[Callable[[Block], None], Block, int, int]] = {}
@@ -309,7 +312,7 @@ class Device:
 
 
 def _placement() -> tuple[Callable[..., bool], Callable[..., None]]:
-    from grader.vgpu import placement  # noqa: PLC0415
+    from grader.vgpu import placement
 
     return placement.mixes_scalars, placement.check_devices
 

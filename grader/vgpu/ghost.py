@@ -1,4 +1,4 @@
-"""Operators on memory that is only accounted for: shapes and sizes always, values where they repeat.
+"""Operators on memory that is only accounted for: shapes always, values where they repeat.
 
 The native core sends a call here when the values of one of its tensors cannot be in memory.
 """
@@ -6,12 +6,19 @@ The native core sends a call here when the values of one of its tensors cannot b
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from grader.vgpu.patterns import Patterns, UnknownValue, common_period, shorten
+
+Operator: TypeAlias = Any
+"""An operator of PyTorch, `torch._ops.OpOverload`, used by its private schema."""
+Native: TypeAlias = Any
+"""The native core, which has no stubs."""
+Value: TypeAlias = Any
+"""An argument or a result: a tensor, a list of them, a number, a device, ..."""
 
 _KEEPS_UNIFORM = frozenset({"aten::mean", "aten::amax", "aten::amin", "aten::max", "aten::min"})
 
@@ -36,7 +43,7 @@ class _Shape:
 
 
 @functools.cache
-def _shape_of(op: Any) -> _Shape:
+def _shape_of(op: Operator) -> _Shape:
     schema = op._schema
     aliases = [
         (_Written(index, argument.name, argument.is_out), argument.alias_info)
@@ -62,7 +69,7 @@ def _shape_of(op: Any) -> _Shape:
 class _Call:
     """One call: its operator, its arguments, and the tensors that it reads and writes."""
 
-    def __init__(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, op: Operator, args: tuple[Value, ...], kwargs: dict[str, Value]) -> None:
         self.op, self.args, self.kwargs = op, args, kwargs
         self.shape = _shape_of(op)
         self.name: str = op._schema.name
@@ -73,12 +80,12 @@ class _Call:
         read = [value for name, value in kwargs.items() if name not in self.outs]
         self.inputs = _tensors([*args, *read])
 
-    def _argument(self, written: _Written) -> Any:
+    def _argument(self, written: _Written) -> Value:
         if written.name in self.kwargs:
             return self.kwargs[written.name]
         return self.args[written.index] if written.index < len(self.args) else None
 
-    def mapped(self, change: Callable[[Any], Any]) -> tuple[list[Any], dict[str, Any]]:
+    def mapped(self, change: Callable[[Value], Value]) -> tuple[list[Value], dict[str, Value]]:
         """Return the arguments without those of out=, each tensor and device changed."""
         return (
             [_mapped(value, change) for value in self.args],
@@ -89,7 +96,7 @@ class _Call:
             },
         )
 
-    def results(self, computed: Any, make: Callable[[Any], Any]) -> Any:
+    def results(self, computed: Value, make: Callable[[Value], Value]) -> Value:
         """Return what the call returns: the tensors that it wrote, and new ones."""
         returns = self.shape.returns
         if not returns:
@@ -105,11 +112,11 @@ class _Call:
 class Ghosts:
     """Answers calls on memory without values."""
 
-    def __init__(self, core: Any, patterns: Patterns) -> None:
+    def __init__(self, core: Native, patterns: Patterns) -> None:
         self.core = core
         self.patterns = patterns
 
-    def __call__(self, op: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, op: Operator, *args: Value, **kwargs: Value) -> Value:
         """Run an operator: on the CPU if what it reads is small, else on patterns."""
         call = _Call(op, args, kwargs)
         targets_are_real = all(self.patterns.is_real(target) for target in call.targets)
@@ -125,10 +132,10 @@ class Ghosts:
 
     # On the CPU.
 
-    def _on_host(self, call: _Call) -> Any:
+    def _on_host(self, call: _Call) -> Value:
         targets = {id(target): self.core.alias(target) for target in call.targets}
 
-        def cross(value: Any) -> Any:
+        def cross(value: Value) -> Value:
             if isinstance(value, Tensor):
                 return targets[id(value)] if id(value) in targets else self.patterns.values(value)
             return _to("cpu", value)
@@ -170,7 +177,7 @@ class Ghosts:
 
     # On patterns.
 
-    def _write(self, call: _Call) -> Any:
+    def _write(self, call: _Call) -> Value:
         first = call.targets[0]
         if call.outs and first.numel() == 0:
             shaped = self._shapes(call)
@@ -180,14 +187,14 @@ class Ghosts:
             self.patterns.write(target, pattern if number == 0 else None)
         return call.results([None] * len(call.shape.returns), lambda value: value)
 
-    def _make(self, call: _Call) -> Any:
+    def _make(self, call: _Call) -> Value:
         shaped = self._shapes(call)
         made = call.results(shaped, lambda value: _mapped(value, self._unknown_like))
         if isinstance(made, Tensor):
             self.patterns.write(made, self._result_pattern(call, made))
         return made
 
-    def _unknown_like(self, value: Any) -> Any:
+    def _unknown_like(self, value: Value) -> Value:
         if not isinstance(value, Tensor):
             return value
         made = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="cuda")
@@ -195,7 +202,7 @@ class Ghosts:
             self.core.set_unknown(made)
         return made
 
-    def _shapes(self, call: _Call) -> Any:
+    def _shapes(self, call: _Call) -> Value:
         args, kwargs = call.mapped(functools.partial(_to, "meta"))
         op = _functional(call.op) if call.outs else call.op
         try:
@@ -235,7 +242,7 @@ class Ghosts:
             return None
         patterns = {id(tensor): each for tensor, each in zip(call.inputs, found, strict=True)}
 
-        def cross(value: Any) -> Any:
+        def cross(value: Value) -> Value:
             if not isinstance(value, Tensor):
                 return _to("cpu", value)
             pattern = patterns[id(value)]
@@ -272,10 +279,11 @@ class Ghosts:
             return None
         mean = pattern.to(torch.float64).mean() if out.is_floating_point() else pattern.sum()
         repeats = tensor.numel() if out.is_floating_point() else tensor.numel() // pattern.numel()
-        return (mean * repeats).reshape(1).to(out.dtype)
+        total: Tensor = mean * repeats
+        return total.reshape(1).to(out.dtype)
 
 
-def _functional(op: Any) -> Any:
+def _functional(op: Operator) -> Value:
     """Return the form of an out= operator that makes its result."""
     packet = op.overloadpacket
     wanted = [
@@ -290,7 +298,7 @@ def _functional(op: Any) -> Any:
     return op
 
 
-def _tensors(values: Sequence[Any]) -> list[Tensor]:
+def _tensors(values: Sequence[Value]) -> list[Tensor]:
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
@@ -300,15 +308,15 @@ def _tensors(values: Sequence[Any]) -> list[Tensor]:
     return found
 
 
-# Module-level functions, not closures that name themselves: such a closure is a reference cycle, and
-# would keep a tensor's memory until the garbage collector comes by.
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+# Module-level functions, not closures that name themselves: such a closure is a reference cycle,
+# and would keep a tensor's memory until the garbage collector comes by.
+def _mapped(value: Value, change: Callable[[Value], Value]) -> Value:
     if isinstance(value, list | tuple):
         return [_mapped(each, change) for each in value]
     return change(value)
 
 
-def _to(device: str, value: Any) -> Any:
+def _to(device: str, value: Value) -> Value:
     if isinstance(value, Tensor):
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
     if isinstance(value, torch.device):
@@ -318,5 +326,5 @@ def _to(device: str, value: Any) -> Any:
     return value
 
 
-def _to_device(value: Any) -> Any:
+def _to_device(value: Value) -> Value:
     return value.to("cuda") if isinstance(value, Tensor) else value

@@ -3,9 +3,12 @@
 A CPU build has these names and refuses to use them, in a part that no registration reaches.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+
+Argument: TypeAlias = Any
+"""Whatever PyTorch's own function takes."""
 
 _TYPES = {
     "FloatTensor": torch.float32,
@@ -26,7 +29,7 @@ class _TensorType(type):
 
     dtype: torch.dtype
 
-    def __call__(cls, *args: Any, **_: Any) -> torch.Tensor:
+    def __call__(cls, *args: Argument, **_: Argument) -> torch.Tensor:
         sizes = args[0] if len(args) == 1 and isinstance(args[0], torch.Size) else args
         if all(isinstance(size, int) for size in sizes):
             return torch.empty(tuple(sizes) or (0,), dtype=cls.dtype, device="cuda")
@@ -47,7 +50,9 @@ def install() -> None:
         setattr(cuda, name, made)
     original = tensor.type
 
-    def to_type(self: torch.Tensor, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def to_type(
+        self: torch.Tensor, dtype: Argument = None, *args: Argument, **kwargs: Argument
+    ) -> Argument:
         if isinstance(dtype, _TensorType):
             return self.to("cuda", dtype.dtype)
         return original(self, dtype, *args, **kwargs)

@@ -6,7 +6,7 @@ length. Zeros, ones and what follows from them element by element keep one, so t
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,6 +14,11 @@ from torch import Tensor
 from grader.vgpu.profiles import format_size
 
 LONGEST = 1 << 14
+
+Native: TypeAlias = Any
+"""The native core, which has no stubs."""
+Operand: TypeAlias = Any
+"""A tensor or whatever else an operator takes."""
 
 
 class UnknownValue(RuntimeError):
@@ -28,7 +33,7 @@ class Patterns:
         limit_bytes: the largest tensor whose values may be in memory.
     """
 
-    def __init__(self, core: Any, limit_bytes: int) -> None:
+    def __init__(self, core: Native, limit_bytes: int) -> None:
         self.core = core
         self.limit_bytes = limit_bytes
 
@@ -72,10 +77,10 @@ class Patterns:
         pattern = self.of_storage(tensor)
         if pattern is None:
             raise UnknownValue(
-                f"vgpu: the values of this tensor (shape {tuple(tensor.shape)}, {tensor.dtype}) are "
-                "not known: it was computed from more memory than the virtual GPU computes with "
-                f"({format_size(self.limit_bytes)} a tensor). Shapes, memory and errors of such "
-                "tensors are modelled; their values are not."
+                f"vgpu: the values of this tensor (shape {tuple(tensor.shape)}, {tensor.dtype}) "
+                "are not known: it was computed from more memory than the virtual GPU computes "
+                f"with ({format_size(self.limit_bytes)} a tensor). Shapes, memory and errors of "
+                "such tensors are modelled; their values are not."
             )
         if not self.is_small(tensor):
             size = format_size(tensor.numel() * tensor.element_size())
@@ -83,15 +88,16 @@ class Patterns:
                 f"vgpu: a tensor of {size} is too large to be computed with or copied to the CPU "
                 "here; shapes, memory and errors of such tensors are modelled."
             )
-        index = torch.full((), tensor.storage_offset() % pattern.numel(), dtype=torch.int64)
-        for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
-            step = torch.arange(size) * (stride % pattern.numel())
-            index = (index.unsqueeze(-1) + step) % pattern.numel()
+        period = pattern.numel()
+        index = torch.tensor(int(tensor.storage_offset()) % period)
+        for length, stride in zip(tensor.shape, tensor.stride(), strict=True):
+            step = torch.arange(length) * (stride % period)
+            index = (index.unsqueeze(-1) + step) % period
         found = pattern[index]
         found = found.conj() if tensor.is_conj() else found
         return found.neg() if tensor.is_neg() else found
 
-    def of_operand(self, operand: Any, out_shape: Sequence[int]) -> Any:
+    def of_operand(self, operand: Operand, out_shape: Sequence[int]) -> Operand:
         """Return what an operand repeats once it is broadcast and flattened.
 
         A tensor gives a one-dimensional CPU tensor, or None if it is not known to repeat; anything

@@ -23,7 +23,7 @@ class _Rule:
 
 
 def mixes_scalars(name: str, overload: str) -> bool:
-    """Tell whether an operator takes CPU scalars beside device tensors: its kernel checks itself."""
+    """Tell whether an operator takes CPU scalars beside device tensors, its kernel checking."""
     return not _wrapper(name, overload)[1]
 
 
@@ -46,8 +46,8 @@ def check_devices(name: str, overload: str, arguments: Sequence[Placed]) -> None
             continue
         if checks:
             raise RuntimeError(
-                f"Expected all tensors to be on the same device, but got {argument} is on {device}, "
-                f"different from other tensors on {common} "
+                f"Expected all tensors to be on the same device, but got {argument} is on "
+                f"{device}, different from other tensors on {common} "
                 f"(when checking argument in method wrapper_CUDA_{wrapper})"
             )
         if any(dimensions > 0 for _, where, dimensions in placed if where == "cpu"):

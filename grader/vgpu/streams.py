@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from typing import Any, Self
+from typing import Self
 
 import torch
 
@@ -15,11 +15,11 @@ class StreamBase(torch.Stream):
 
     def __new__(
         cls,
-        priority: int = 0,  # noqa: ARG004 - nothing waits for anything
+        priority: int = 0,
         stream_id: int | None = None,
         device_index: int | None = 0,
         device_type: int = 1,
-        **_: Any,
+        **_: object,
     ) -> Self:
         """Make a stream: a new one of the pool, or one of a given number."""
         # The number of a stream from the pool carries its kind in the low bits, as PyTorch's do.
@@ -28,7 +28,7 @@ class StreamBase(torch.Stream):
             cls, stream_id=number, device_index=device_index or 0, device_type=device_type
         )
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         """Take any arguments: `__new__` has read them."""
 
     @property
@@ -55,16 +55,17 @@ class EventBase:
     enable_timing: bool
     _recorded: float | None
 
-    def __new__(cls, enable_timing: bool = False, *_: Any, **__: Any) -> Self:  # noqa: FBT001, FBT002
+    def __new__(cls, enable_timing: bool = False, *_: object, **__: object) -> Self:  # noqa: FBT001, FBT002
+        """Make an event, recorded later."""
         event = super().__new__(cls)
         event.enable_timing = enable_timing
         event._recorded = None
         return event
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         """Take any arguments: `__new__` has read them."""
 
-    def record(self, stream: object = None) -> None:  # noqa: ARG002
+    def record(self, stream: object = None) -> None:
         """Note the time."""
         self._recorded = time.perf_counter()
 

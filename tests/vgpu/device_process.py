@@ -37,7 +37,9 @@ for line in sys.stdin:
         answer = ""
         try:
             vgpu.reset(asked["card"], profile=asked["profile"])
-            names = {"torch": torch, "vgpu": vgpu, "nn": torch.nn, "F": torch.nn.functional}
+            import pytest
+            names = {"pytest": pytest, "torch": torch, "vgpu": vgpu, "nn": torch.nn}
+            names["F"] = torch.nn.functional
             exec(compile(asked["source"], asked["file"], "exec"), names)
             names[asked["name"]](**asked["arguments"])
         except BaseException:
@@ -101,7 +103,8 @@ DEVICE = DeviceProcess()
 def on_device(function=None, *, card="Tesla T4", profile=None):
     """Make a test whose body runs in the process with the virtual GPU.
 
-    The body sees torch, nn, F and vgpu, imports the rest itself, and uses nothing of its module.
+    The body sees pytest, torch, nn, F and vgpu, imports the rest itself, and uses nothing of its
+    module.
     """
     if function is None:
         return functools.partial(on_device, card=card, profile=profile)
