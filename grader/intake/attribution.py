@@ -14,7 +14,9 @@ from grader.intake.pieces import cut_cell, statement_starts
 from grader.intake.python_text import parse_python, python_of_cell
 from grader.model import Assignment, Cell, Section
 
-_LONGEST_PARSED = 100_000
+_LONGEST_PARSED = 100_000  # characters of a cell; longer ones are data, not answers
+_MOST_RUNS = 500  # times that a section changes from one task to another
+_LONGEST_SEARCHED = 500_000  # of a submission, which otherwise must use headings
 
 
 def attribute(sections: list[Section], assignment: Assignment) -> list[Section]:
@@ -27,6 +29,8 @@ def attribute(sections: list[Section], assignment: Assignment) -> list[Section]:
 
     if wanted():
         sections = _by_file(sections, labels, wanted())
+    if sum(len(c.source) for section in sections for c in section.cells) > _LONGEST_SEARCHED:
+        return sections
     if missing := wanted():
         sections = [part for section in sections for part in _by_name(section, labels, missing)]
     if missing := wanted():
@@ -75,11 +79,13 @@ def _by_name(section: Section, labels: Labels, wanted: set[str]) -> list[Section
     """
     if section.task is not None and section.found_by != "heading":
         return [section]
-    units = [unit for cell in section.cells for unit in _units(cell, labels)]
     own = section.task
+    units = [unit for cell in section.cells for unit in _units(cell, labels)]
+    if own is not None:
+        units = [u if u.found_by == "name" else replace(u, tasks=()) for u in units]
     if not any(_among(unit.tasks, wanted) for unit in units):
         return [section]
-    if own is not None and not any(own in u.tasks and u.found_by == "name" for u in units):
+    if own is not None and not any(own in unit.tasks for unit in units):
         return [section]
     return _runs(section, units, wanted)
 
@@ -91,6 +97,8 @@ def _runs(section: Section, units: list[_Unit], wanted: set[str]) -> list[Sectio
         if unit.tasks and tasks != runs[-1][0]:
             runs.append((tasks, unit.found_by, []))
         runs[-1][2].append(unit)
+    if len(runs) > _MOST_RUNS:
+        return [section]
     cut: list[Section] = []
     for tasks, found_by, members in runs:
         if not members:

@@ -33,13 +33,13 @@ class Bounds:
     submission_bytes: int = 64 << 20
     script_bytes: int = 1 << 20
     cell_source_bytes: int = 1 << 20
-    source_bytes: int = 4 << 20
+    source_bytes: int = 2 << 20
     cells: int = 5000
     files: int = 200
     entries: int = 10_000
     folder_depth: int = 8
     json_depth: int = 64
-    json_brackets: int = 4_000_000
+    json_brackets: int = 1_000_000
     expansion_ratio: int = 200
     ratio_floor_bytes: int = 1 << 20
     name_characters: int = 100

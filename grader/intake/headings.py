@@ -57,6 +57,7 @@ def _forms(kind: Kind, words: str, plurals: str) -> _Forms:
 
 
 _ALL_FORMS = tuple(_forms(*family) for family in _FAMILIES)
+_ANY_WORD = re.compile("|".join(f"{words}|{plurals}" for _, words, plurals in _FAMILIES))
 _MARKUP = re.compile(r"#|\*|__|<h|<b|<strong", re.IGNORECASE)
 
 
@@ -75,6 +76,8 @@ def read_heading(line: str, *, before: str = "") -> FoundHeading | None:
     if len(line) > 4000:
         line = line[:4000]
     text = folded(line)
+    if not _ANY_WORD.search(text):
+        return None  # most lines; the patterns below are slower
     for forms in _ALL_FORMS:
         found = forms.numbered.match(text) or forms.ordinal.match(text)
         if found and _is_set_apart(line, found, before):

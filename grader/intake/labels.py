@@ -13,8 +13,8 @@ _WORDS = re.compile(
 _NEUTRAL = frozenset(
     """
     a an the my our is this it of for with by new final model net network nn class cls func fn
-    function module layer n m f g gate op operator operation logic logical bool boolean neuron neurons
-    perceptron answer solution result table truth test check task homework hw
+    function module layer n m f g gate op operator operation logic logical bool boolean
+    neuron neurons perceptron answer solution result table truth test check task homework hw
     submission sub student team lab
     мой моя для это оператор оператора оператору операция операции логический логическое
     логического нейрон нейрона нейроны сеть модель класс функция слой ответ решение результат

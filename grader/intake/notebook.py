@@ -42,9 +42,11 @@ class _Metadata(msgspec.Struct):
     language_info: _Language | None = None
 
 
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw])  # to be counted before it is decoded
 _cells = msgspec.json.Decoder(list[_Cell])
 _header = msgspec.json.Decoder(_Header)
-_outputs = msgspec.json.Decoder(list[Output])
+_output = msgspec.json.Decoder(Output)
+_MOST_OUTPUTS = 200
 
 
 @dataclass(slots=True)
@@ -70,11 +72,11 @@ def read_notebook(data: bytes, file: str, bounds: Bounds) -> SourceFile:
     header, data = _decoded_header(data, file)
     _require_format_4(header, file)
     try:
+        if len(_raw_list.decode(header.cells)) > bounds.cells:
+            raise refuse("too-many-cells", file, bound=bounds.cells)
         cells = _cells.decode(header.cells)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refuse("not-a-notebook", file, detail=_reason(error)) from error
-    if len(cells) > bounds.cells:
-        raise refuse("too-many-cells", file, bound=bounds.cells)
     return _read_cells(cells, file, bounds, _language_notes(header, file))
 
 
@@ -185,7 +187,10 @@ def _printed(outputs: msgspec.Raw, file: str, notes: list[Note], bounds: Bounds)
     if not bytes(outputs).strip(b"[] \n"):
         return ""
     try:
-        return printed_text(_outputs.decode(outputs), bounds.printed_characters)
+        raw = _raw_list.decode(outputs)
+        if len(raw) > _MOST_OUTPUTS:
+            raw = raw[: _MOST_OUTPUTS // 2] + raw[-_MOST_OUTPUTS // 2 :]
+        return printed_text([_output.decode(one) for one in raw], bounds.printed_characters)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         note = ("intake.outputs-unreadable", {"file": file})
         if note not in notes:

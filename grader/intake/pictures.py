@@ -19,6 +19,7 @@ _MAGIC: tuple[tuple[bytes, _Media], ...] = (
 )
 # Colab writes a pasted picture into the markdown itself.
 _EMBEDDED = re.compile(r"data:image/[\w.+-]{1,40};base64,([A-Za-z0-9+/=]*+)")
+_MOST_COLONS = 400  # one for each attachment and one for each of its forms
 _attachments = msgspec.json.Decoder(dict[str, dict[str, str | list[str]]])
 
 
@@ -34,8 +35,11 @@ class PictureFinder:
     def take(self, source: str, attachments: msgspec.Raw) -> tuple[str, tuple[Picture, ...]]:
         """Return the source with references in place of embedded data, and the pictures."""
         found: list[Picture] = []
-        for name, encoded in _attached(attachments):
-            self._add(found, name, encoded)
+        if bytes(attachments).count(b":") > _MOST_COLONS:
+            self._skip("too-many-pictures", "*", str(self._bounds.pictures))
+        else:
+            for name, encoded in _attached(attachments):
+                self._add(found, name, encoded)
 
         def replaced(match: re.Match[str]) -> str:
             name = f"picture-{len(found) + 1}"

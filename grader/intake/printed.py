@@ -13,7 +13,6 @@ _ESCAPES = re.compile(
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 )
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")
-_MOST_OUTPUTS = 200
 _CUT = "\n...\n"
 
 
@@ -34,9 +33,6 @@ class Output(msgspec.Struct):
 
 def printed_text(outputs: list[Output], limit: int) -> str:
     """Return the text of `outputs`, at most about `limit` characters, the middle left out."""
-    if len(outputs) > _MOST_OUTPUTS:
-        half = _MOST_OUTPUTS // 2
-        outputs = outputs[:half] + outputs[-half:]
     texts = (_cleaned(_bounded(_chunks(output), limit)) for output in outputs)
     return _shortened("\n".join(text.rstrip("\n") for text in texts if text.strip()), limit)
 

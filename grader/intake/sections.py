@@ -9,6 +9,8 @@ from grader.intake.headings import FoundHeading
 from grader.intake.pieces import pieces_by_heading
 from grader.model import Assignment, Cell, Heading, Section, Submission, Task
 
+_MOST_CUTS = 1000  # a submission with more headings inside of its cells was not written by hand
+
 
 @dataclass(slots=True)
 class Draft:
@@ -47,8 +49,11 @@ def cut_sections(submission: Submission, assignment: Assignment) -> list[Section
 
 def _by_heading(cells: Iterable[Cell]) -> list[Draft]:
     drafts: list[Draft] = []
+    room = _MOST_CUTS
     for cell in cells:
-        for part, heading in pieces_by_heading(cell):
+        pieces = pieces_by_heading(cell)
+        room -= len(pieces) - 1
+        for part, heading in pieces if room >= 0 else [(cell, pieces[0][1])]:
             if heading or not drafts or drafts[-1].file != part.file:
                 drafts.append(Draft(part.file, heading))
             drafts[-1].cells.append(part)

@@ -203,7 +203,7 @@ def test_hidden_field_names_do_not_get_past_the_bound_on_cells(seconds):
 def test_deep_or_unbalanced_json_is_refused_quickly(whole, seconds):
     with seconds(3):
         code = refusal(whole).code
-    assert code in ("intake.too-deep", "intake.broken-json", "intake.not-a-notebook")
+    assert code in ("intake.too-deep", "intake.broken-json", "intake.too-many-values")
 
 
 def test_brackets_inside_strings_are_not_depth():
