@@ -543,16 +543,23 @@ def _judge_edges(
 def _labels_agree(drawing: Drawing, right: Seen, course: Course) -> bool:
     """Tell whether leaves labelled with the names of the student's tensors hang in pairs."""
     assert right.products is not None
-    by_id: dict[int, set[str]] = {}
-    for tensor in course.living:
-        by_id.setdefault(tensor.fact.id, set()).add(tensor.name)
+    ids = {
+        tensor.name: tensor.fact.id
+        for tensor in course.living
+        if any(tensor.fact.id in pair for pair in right.products.pairs)
+    }
     groups = drawing.groups()
-    labels = {label for group in groups for label in group}
-    names = {n for pair in right.products.pairs for number in pair for n in by_id.get(number, ())}
-    if not labels <= names:
+    if not all(label in ids for group in groups for label in group):
         return True
-    pairs = [{n for number in pair for n in by_id.get(number, ())} for pair in right.products.pairs]
-    return all(any(group <= pair for pair in pairs) for group in groups)
+    facts = right.facts
+    drawn = [{ids[label] for label in group} for group in groups]
+    return all(
+        any(
+            {number for number in pair if facts[number].requires_grad} <= group <= set(pair)
+            for group in drawn
+        )
+        for pair in right.products.pairs
+    )
 
 
 def _drawn(edges: list[tuple[str, str]]) -> BackwardGraph:

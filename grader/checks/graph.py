@@ -69,23 +69,28 @@ def find_products(polynomial: Polynomial, facts: Mapping[int, TensorFact]) -> Pr
     """Return the two products that a polynomial is the sum of, None where it is something else.
 
     Raises:
-        Unclear: it sums products of the elements of fewer than four tensors.
+        Unclear: it sums products of the elements of fewer than four tensors, or an unknown number
+            stands where a factor or a whole product should.
     """
     for candidate in (polynomial, _without_ones(polynomial, facts)):
-        pairs: list[tuple[int, int]] = []
-        for atoms, coefficient in candidate.items():
-            if coefficient != 1 or len(atoms) != 2:
-                break
-            pair = (atoms[0][0], atoms[1][0])
-            if pair not in pairs:
-                pairs.append(pair)
-        else:
-            ids = {number for pair in pairs for number in pair}
-            if len(pairs) == 2 and len(ids) == 4:
-                return Products((pairs[0], pairs[1]), polynomial)
-            if len(candidate) == 2 and len({atom for atoms in candidate for atom in atoms}) == 4:
-                raise Unclear("elements of one tensor")
+        if any(value != 1 or len(atoms) != 2 for atoms, value in candidate.items()):
+            continue
+        pairs = sorted({(atoms[0][0], atoms[1][0]) for atoms in candidate})
+        ids = {number for pair in pairs for number in pair}
+        if len(pairs) == 2 and len(ids) == 4 and min(ids) >= 0:
+            return Products((pairs[0], pairs[1]), polynomial)
+        if len(candidate) == 2 and len({atom for atoms in candidate for atom in atoms}) == 4:
+            raise Unclear("elements of one tensor" if min(ids) >= 0 else "a number")
+    if _may_hold_a_product(polynomial):
+        raise Unclear("a number")
     return None
+
+
+def _may_hold_a_product(polynomial: Polynomial) -> bool:
+    """Tell whether there is one product, and a number that was not recorded may be the other."""
+    sizes = sorted(len(atoms) for atoms in polynomial)
+    unknown = any(atom[0] < 0 for atoms in polynomial for atom in atoms)
+    return unknown and sizes == [1, 2] and set(polynomial.values()) == {Fraction(1)}
 
 
 def gradient(
@@ -366,11 +371,11 @@ def _without_zero(
         for atoms, coefficient in known.items()
     )
     total = sum(_number(text) for text in run.root.values) if run.root.values else math.nan
-    if any(len(atoms) > 1 for atoms in unknown) or not math.isclose(
+    if all(len(atoms) == 1 for atoms in unknown) and math.isclose(
         value, total, rel_tol=1e-4, abs_tol=1e-6
     ):
-        raise Unclear("a number")
-    return known
+        return known
+    return polynomial
 
 
 def _without_ones(polynomial: Polynomial, facts: Mapping[int, TensorFact]) -> Polynomial:

@@ -43,7 +43,7 @@ def as_judged(*cells, child=None):
         [text(STATEMENT), code(f"# {RIGHT}")],
         [text(STATEMENT), code(f"answer = '''{RIGHT}'''")],
         [text(STATEMENT), code("print(answer)", output=f"{RIGHT}\n")],
-        [text(STATEMENT), code(f"def neuron(z):\n  return z > 0\n\ndef f(x1, x2):\n  return {RIGHT}")],
+        [text(STATEMENT), code(f"def f(x1, x2):\n  return {RIGHT}")],
         in_markdown(f"{WRONG}\n\nнет, вот так:\n\n{RIGHT}"),
         in_markdown(f"{RIGHT}, где {WRONG} это ИЛИ"),
         in_markdown("neuron(x1 - x2) + neuron(x2 - x1)"),

@@ -71,7 +71,7 @@ def test_every_neuron_is_counted_and_inner_ones_come_first(text):
 @given(text=EXPRESSIONS, before=st.sampled_from(["", "Ответ: ", "y = ", "answer is "]))
 def test_an_expression_is_found_in_a_sentence(text, before):
     whole = f"neuron({text}) + neuron({text})"
-    found = [item for item in find_expressions(f"{before}{whole}.\nthe end")]
+    found = list(find_expressions(f"{before}{whole}.\nthe end"))
     assert [item.root for item in found] == [read_expression(whole).root]
 
 
