@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "grader").rglob("*.py"))
 MOST_LINES = 650
 CODE = re.compile(r'"([a-z]+(?:-[a-z]+)*\.[a-z0-9]+(?:-[a-z0-9]+)*)"')
 
-FILE = re.compile(r"\.(py|po|mo|csv|db|json|html|toml|db-wal|db-shm)$")
+FILE = re.compile(r"\.(py|po|mo|csv|db|json|html|toml|db-wal|db-shm|db-journal)$")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
