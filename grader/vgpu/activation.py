@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.library import Library
 
-from grader.vgpu import cuda_api, legacy_types
+from grader.vgpu import cuda_api, legacy_types, placement
 from grader.vgpu.build import MODULE_NAME, Unavailable
 from grader.vgpu.cards import Card
 from grader.vgpu.device import Device, find_profile_named
@@ -55,6 +55,7 @@ def activate(
         library.fallback(Ghosts(core, patterns), _GHOST_KEY)
     cuda_api.install(device)
     legacy_types.install()
+    placement.preload()
     torch.version.cuda = _CUDA_VERSION
     if torch.accelerator.current_accelerator() != torch.device("cuda"):
         raise Unavailable(

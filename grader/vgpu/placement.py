@@ -57,6 +57,11 @@ def check_devices(name: str, overload: str, arguments: Sequence[Placed]) -> None
             )
 
 
+def preload() -> None:
+    """Read PyTorch's file now: a jailed process could not read it when the first error comes."""
+    _rules()
+
+
 @functools.cache
 def _wrapper(name: str, overload: str) -> tuple[str, bool]:
     """Return the name of the generated wrapper and whether it checks devices."""
