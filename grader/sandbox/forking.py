@@ -54,8 +54,9 @@ class ForkServer:
             try:
                 message, _ = self._receive(START_SECONDS)
             except ServerGone as error:
+                reason = self._why(error)
                 self.close()
-                raise ServerFailed("sandbox.no-start", {"reason": self._why(error)}) from error
+                raise ServerFailed("sandbox.no-start", {"reason": reason}) from error
             if not isinstance(message, control.Hello):
                 raise ServerFailed("sandbox.no-start", {"reason": type(message).__name__})
             self._hello = message
@@ -113,6 +114,7 @@ class ForkServer:
         self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_CLOSE_SECONDS)
+        self._complaints.close()
 
     def _take_forked(self) -> tuple[int, int]:
         while True:
