@@ -12,6 +12,7 @@ from grader.messages import LANGUAGES, codes
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "grader").rglob("*.py"))
 MOST_LINES = 650
+FILE_ENDINGS = {"py", "po", "mo", "csv", "db", "json", "db-wal", "db-shm", "db-journal"}
 CODE = re.compile(r'"([a-z]+(?:-[a-z]+)*\.[a-z0-9]+(?:-[a-z0-9]+)*)"')
 
 FILE = re.compile(r"\.(py|po|mo|csv|db|json|html|toml|db-wal|db-shm|db-journal)$")
@@ -33,9 +34,7 @@ AREAS = {code.split(".")[0] for code in codes()}
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_code_in_use_has_a_message(module):
     used = {code for code in CODE.findall(module.read_text("utf-8")) if code.split(".")[0] in AREAS}
-    names = {
-        code for code in used if code.rsplit(".")[-1] in {"py", "po", "mo", "csv", "db", "json"}
-    }
+    names = {code for code in used if code.rsplit(".")[-1] in FILE_ENDINGS}
     assert used - names <= codes()
 
 
