@@ -1,0 +1,252 @@
+"""Video memory judged from the device's log: the largest tensors, refusals, a full card."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from section import PlainChild, code, findings_of, judged, text, view_of
+
+from grader.checks.memory import FillMemory, LargestTensors, OutOfMemory
+from grader.checks.view import Card
+from grader.sandbox.protocol import DeviceLog, DeviceRefusal, DtypeUse
+
+USABLE = 15_200_157_696
+CARD = Card(
+    name="Tesla T4",
+    exact=True,
+    usable_bytes=USABLE,
+    others={"Tesla V100": 16_000_000_000, "Small": 8_000_000_000},
+)
+LARGEST = LargestTensors()
+OOM = OutOfMemory()
+FILL = FillMemory()
+STATEMENT = text("**Домашнее задание 3:** Поэкспериментируйте с размерами тензоров.")
+WIDTHS = {"float32": 4, "float64": 8, "float16": 2, "int32": 4, "int64": 8}
+CUDA = "x = torch.zeros(n, device='cuda')"
+
+
+def log(peak=0, before=0, **more):
+    more.setdefault("fits_before", USABLE - before)
+    return DeviceLog(
+        allocated_before=before, reserved_before=before, allocated_after=before,
+        reserved_after=peak, peak_allocated=peak, peak_reserved=peak, **more,
+    )  # fmt: skip
+
+
+def refusal(requested, *, allocated=0, dtype="float32", held=0):
+    return DeviceRefusal(
+        requested_bytes=requested, dtype=dtype, allocated_bytes=allocated,
+        reserved_bytes=allocated, held_dtype_bytes=held,
+    )  # fmt: skip
+
+
+def used(dtype, largest, *, beside=0, refused=0, held=0):
+    use = DtypeUse(
+        largest_bytes=largest,
+        allocations=1 if largest else 0,
+        largest_beside_bytes=beside,
+        largest_refused_bytes=refused,
+        refusals=1 if refused else 0,
+    )
+    refusals = (refusal(refused, dtype=dtype, held=held),) if refused else ()
+    return log(largest + beside, by_dtype={dtype: use}, refusals=refusals,
+               refusal_count=len(refusals))  # fmt: skip
+
+
+def as_judged(question, *cells, child=None, device="virtual", names=()):
+    view = view_of(STATEMENT, *cells, child=child, device=device, card=CARD)
+    return judged(question, view, *names)
+
+
+# ------------------------------------------------------------------ the largest tensors
+
+
+@given(dtype=st.sampled_from(sorted(WIDTHS)), share=st.integers(1, 100))
+def test_at_least_95_percent_of_what_fits_passes_and_less_does_not(dtype, share):
+    size = USABLE * share // 100
+    outcome, _ = as_judged(LARGEST, code(CUDA, device=used(dtype, size)))[dtype]
+    near_small_card = 0.95 * 8e9 <= size <= 8e9
+    if size * 100 >= 95 * USABLE:
+        assert outcome == "passed"
+    else:
+        assert outcome == ("review" if near_small_card else "failed")
+
+
+def test_the_true_maximum_is_told_in_elements_and_bytes():
+    view = view_of(code(CUDA, device=used("float16", 1000)), device="virtual", card=CARD)
+    finding = findings_of(LARGEST, view)["float16"]
+    assert finding.code == "memory.far-too-small"
+    assert finding.values["most_elements"].replace("\u00a0", "") == str(USABLE // 2)
+    assert finding.values["percent"] == "0"
+    bars = findings_of(LARGEST, view)["float32"].evidence[0]
+    assert ("float16", 1000, USABLE - USABLE % 2) in bars.rows
+
+
+def test_what_was_allocated_before_the_section_is_allowed_for():
+    half = USABLE // 2
+    use = {"int64": DtypeUse(largest_bytes=half - 1024, allocations=1)}
+    first = code(CUDA, device=log(USABLE - 1024, before=half, by_dtype=use))
+    assert as_judged(LARGEST, first)["int64"] == ("passed", "memory.largest")
+
+
+def test_half_beside_the_previous_tensor_is_told():
+    half = USABLE * 49 // 100
+    beside = code(CUDA, device=used("float32", half, beside=half - 40_000))
+    held = code(CUDA, device=used("int32", half, refused=half + 40_000, held=half))
+    assert as_judged(LARGEST, beside)["float32"] == ("failed", "memory.half")
+    assert as_judged(LARGEST, held)["int32"] == ("failed", "memory.half")
+
+
+def test_a_dtype_that_was_never_allocated_is_missing():
+    found = as_judged(LARGEST, code(CUDA, device=used("float32", USABLE)))
+    assert found["float32"][0] == "passed"
+    assert found["float16"] == ("missing", "memory.dtype-missing")
+
+
+def test_sizes_of_another_card_are_for_a_person():
+    small = code(CUDA, device=used("float64", 7_900_000_000))
+    larger = code(CUDA, device=used("float64", 0, refused=15_900_000_000))
+    for cell in (small, larger):
+        assert as_judged(LARGEST, cell)["float64"] == ("review", "memory.other-card")
+
+
+def test_only_refused_is_told():
+    cell = code(CUDA, device=used("int64", 0, refused=90_000_000_000))
+    assert as_judged(LARGEST, cell)["int64"] == ("failed", "memory.only-refused")
+
+
+@given(
+    sizes=st.lists(st.integers(1, USABLE), min_size=1, max_size=5),
+    order=st.randoms(use_true_random=False),
+)
+def test_the_order_of_cells_does_not_matter(sizes, order):
+    cells = [code(CUDA, device=used("float32", size)) for size in sizes]
+    before = as_judged(LARGEST, *cells)["float32"]
+    order.shuffle(cells)
+    assert as_judged(LARGEST, *cells)["float32"] == before
+
+
+def compared(ratios, *cells):
+    cell = code("ratios = ...", bound=["ratios"], device=used("float32", USABLE))
+    return as_judged(LARGEST, cell, *cells, child=PlainChild({"ratios": ratios}))["comparison"]
+
+
+def test_the_ratios_of_the_handout_are_judged():
+    right = {dtype: 4 / width for dtype, width in WIDTHS.items()}
+    assert compared(right) == ("passed", "memory.comparison-right")
+    assert compared({d: r * 1.01 for d, r in right.items()})[0] == "passed"
+    assert compared(list(right.values()))[0] == "passed"
+    assert compared({f"torch.{d}": r for d, r in right.items() if d != "float32"})[0] == "passed"
+    assert compared({d: 1 / r for d, r in right.items()}) == (
+        "review",
+        "memory.comparison-turned",
+    )
+    assert compared(right | {"float16": 4}) == ("failed", "memory.comparison-wrong")
+    assert compared({"float64": 0.5}) == ("failed", "memory.comparison-wrong")
+
+
+def test_a_comparison_in_words_is_for_a_person_and_none_is_missing():
+    assert compared({}) == ("missing", "memory.words-missing")
+    assert compared({}, text("64-битные вдвое меньше")) == (
+        "review",
+        "memory.comparison-to-read",
+    )
+
+
+# ------------------------------------------------------------------ out of memory
+
+
+def test_a_refusal_of_the_device_passes():
+    refused = log(USABLE // 2, refusal_count=3, refusals=(refusal(USABLE, allocated=7),))
+    cell = code(CUDA, device=refused, output="CUDA out of memory. Tried to allocate\n")
+    assert as_judged(OOM, cell)["out-of-memory"] == ("passed", "memory.refused")
+    view = view_of(cell, device="virtual", card=CARD)
+    evidence = findings_of(OOM, view)["out-of-memory"].evidence[0]
+    assert (evidence.requested_bytes, evidence.allocated_bytes) == (USABLE, 7)
+    assert evidence.text.startswith("CUDA out of memory")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        code("raise ...", error="OutOfMemoryError: CUDA out of memory."),
+        code("print('CUDA out of memory')", output="CUDA out of memory\n"),
+        code("raise ...", error="RuntimeError: CUDA out of memory.", device=log(512)),
+    ],
+)
+def test_an_exception_raised_by_hand_does_not_count(cell):
+    assert as_judged(OOM, cell)["out-of-memory"] == ("failed", "memory.raised-by-hand")
+
+
+def test_what_was_not_refused_is_told():
+    found = as_judged(OOM, code(CUDA, device=log(USABLE // 2)))
+    assert found["out-of-memory"] == ("failed", "memory.not-refused")
+    host = code("torch.zeros(n)", error="RuntimeError: DefaultCPUAllocator: can't allocate memory")
+    assert as_judged(OOM, host)["out-of-memory"] == ("failed", "memory.host-memory")
+    stopped = code("while True: ...", device=log(USABLE // 2), outcome="timeout")
+    assert as_judged(OOM, stopped)["out-of-memory"] == ("timeout", "memory.cell-ended")
+    assert as_judged(OOM)["out-of-memory"] == ("missing", "memory.missing")
+    assert as_judged(OOM, code(CUDA, error="NameError: n"))["out-of-memory"][0] == "raised"
+
+
+# ------------------------------------------------------------------ a full card
+
+
+@given(peak=st.integers(0, USABLE), linear=st.booleans(), refused=st.booleans())
+def test_a_full_card_and_an_applied_layer_pass(peak, linear, refused):
+    cell = code(
+        CUDA,
+        device=log(
+            peak,
+            linear_calls=int(linear),
+            refusal_count=int(refused),
+            refusals=(refusal(USABLE),) if refused else (),
+        ),
+    )
+    found = as_judged(FILL, cell)
+    assert (found["fills"][0] == "passed") == (peak >= 0.9 * USABLE)
+    assert (found["forward"][0] == "passed") == (linear and (refused or peak >= 0.4 * USABLE))
+    assert found["explanation"] == ("missing", "memory.words-missing")
+
+
+def test_the_example_of_a_refused_second_layer():
+    """Cell 38 keeps 6.58 GB, cell 39 allocates 7.6 GB beside it and is refused."""
+    first = log(6_580_868_096, linear_calls=1)
+    second = log(14_181_456_384, before=6_580_868_096, linear_calls=1, refusal_count=1)
+    cells = (code(CUDA, device=first), code(CUDA, device=second), text("Нужно ещё место"))
+    assert as_judged(FILL, *cells) == {
+        "fills": ("passed", "memory.filled"),
+        "forward": ("passed", "memory.applied-refused"),
+        "explanation": ("review", "memory.explanation-to-read"),
+    }
+
+
+def test_a_full_card_is_never_shown_as_100_percent_before_it_is():
+    view = view_of(code(CUDA, device=log(USABLE - 1)), device="virtual", card=CARD)
+    assert findings_of(FILL, view)["fills"].values["percent"] == "99"
+
+
+# ------------------------------------------------------------------ without a device
+
+
+@pytest.mark.parametrize("question", [LARGEST, OOM, FILL], ids=lambda q: type(q).__name__)
+def test_without_a_device_a_person_reads_what_the_notebook_printed(question):
+    cell = code(CUDA, printed="allocated: 4096", error="AssertionError: no CUDA")
+    found = as_judged(question, cell, device="none")
+    assert set(found.values()) == {("review", "memory.no-device")}
+    view = view_of(cell, device="none")
+    finding = findings_of(question, view)[question.check_ids[0]]
+    assert any(getattr(item, "shown", "") == "allocated: 4096" for item in finding.evidence)
+
+
+@pytest.mark.parametrize("question", [LARGEST, OOM, FILL], ids=lambda q: type(q).__name__)
+def test_without_a_device_an_empty_handout_is_missing(question):
+    cell = code("ratios = {}\nexplanation = ''\n# cuda", bound=["ratios"])
+    assert {outcome for outcome, _ in as_judged(question, cell, device="none").values()} == {
+        "missing"
+    }
+
+
+@pytest.mark.parametrize("question", [LARGEST, OOM, FILL], ids=lambda q: type(q).__name__)
+def test_a_device_that_cannot_be_set_up_is_ours(question):
+    found = as_judged(question, code(CUDA), device="unavailable: cuda-build")
+    assert set(found.values()) == {("grader-error", "memory.unavailable")}
