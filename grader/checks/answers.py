@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from grader.checks.comments import find_commented_code
+from grader.checks.comments import find_commented_code, find_own_code
 from grader.checks.student_text import (
     MOST_EXCERPT,
     Piece,
@@ -20,7 +20,15 @@ from grader.evidence import StudentText
 from grader.model import Finding, Outcome, Task
 from grader.sandbox.protocol import ReadValues, Values
 
-__all__ = ["Choice", "FreeText", "answer_text", "find_failure", "for_all", "read_values"]
+__all__ = [
+    "Choice",
+    "FreeText",
+    "answer_text",
+    "find_attempt",
+    "find_failure",
+    "for_all",
+    "read_values",
+]
 
 _YES = frozenset({"yes", "y", "true", "да"})
 _NO = frozenset({"no", "n", "false", "нет"})
@@ -129,6 +137,25 @@ def find_failure(view: SectionView) -> Finding | None:
         if ran.done is not None and ran.done.error is not None:
             return _raised(ran)
     return None
+
+
+def find_attempt(view: SectionView, *, given: tuple[str, ...] = ()) -> Finding | None:
+    """Return the review of code in which no answer was recognised, None where there is no code.
+
+    Args:
+        view: the section.
+        given: names that the statement itself binds.
+    """
+    code = find_own_code(view, given=given)
+    if not code:
+        return None
+    return Finding(
+        check="",
+        outcome=Outcome.REVIEW,
+        code="answers.unrecognised",
+        evidence=(StudentText(where="code", text=code),),
+        excerpt=code[:MOST_EXCERPT],
+    )
 
 
 def read_values(view: SectionView, names: Iterable[str]) -> dict[str, Any]:

@@ -8,12 +8,15 @@ import ast
 import textwrap
 from collections.abc import Iterator
 
+from grader.checks.student_text import without_magics
 from grader.checks.view import SectionView
 
 _MOST_LINES = 400
 _MOST_TEXT = 4000
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_WORK = ast.Call | ast.BinOp | ast.Compare | ast.AugAssign
+_MOVES = frozenset({"to", "cuda", "cpu", "eval", "train"})
 
 
 def find_commented_code(view: SectionView) -> str:
@@ -37,6 +40,49 @@ def commented_code(source: str) -> Iterator[str]:
         code = _code_of(text.split("\n"))
         if code:
             yield code
+
+
+def find_own_code(view: SectionView, *, given: tuple[str, ...] = ()) -> str:
+    """Return the statements of a section that do something, empty if there are none.
+
+    Imports, placeholders (``answer = None``), values that are only shown and what the statement
+    gives are no work of the student's.
+
+    Args:
+        view: the section.
+        given: names that the statement binds; with any, its classes do not count either.
+    """
+    found = []
+    for cell in view.section.cells:
+        tree = _parsed(without_magics(cell.source)) if cell.kind == "code" else None
+        for node in tree.body if tree else ():
+            if _is_work(node, given):
+                found.append(ast.unparse(node))
+    return "\n".join(found)[:_MOST_TEXT]
+
+
+def _is_work(node: ast.stmt, given: tuple[str, ...]) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom) or (given and isinstance(node, ast.ClassDef)):
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node]
+    if given and all(_root_name(target) in given for target in targets):
+        return False
+    return any(isinstance(part, _Definition | _WORK) for part in ast.walk(node))
+
+
+def _root_name(node: ast.AST) -> str:
+    """Return the name that ``net.to(device)``, ``net`` or ``print(net)`` is about."""
+    while True:
+        if isinstance(node, ast.Expr):
+            node = node.value
+        elif isinstance(node, ast.Call) and _root_name(node.func) == "print":
+            node = node.args[0] if len(node.args) == 1 else ast.Pass()
+        elif isinstance(node, ast.Call):
+            node = node.func if isinstance(node.func, ast.Attribute) else ast.Pass()
+        elif isinstance(node, ast.Attribute) and node.attr in _MOVES:
+            node = node.value
+        else:
+            return node.id if isinstance(node, ast.Name) else ""
 
 
 def _comment_blocks(source: str) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from grader.checks.answers import find_failure, for_all, read_values
+from grader.checks.answers import find_attempt, find_failure, for_all, read_values
 from grader.checks.candidates import GateObject, find_gate, truth_of
 from grader.checks.expression_grammar import (
     Expression,
@@ -20,6 +20,7 @@ from grader.checks.expression_grammar import (
     read_expression,
     spelled_plainly,
     value_of,
+    with_definitions,
 )
 from grader.checks.inputs import table_rows
 from grader.checks.student_text import (
@@ -27,6 +28,7 @@ from grader.checks.student_text import (
     comments,
     opens_with_heading,
     string_constants,
+    text_pieces,
     without_magics,
 )
 from grader.checks.view import SectionView, graded_object
@@ -89,6 +91,10 @@ class XorExpression:
         read = [attempt for attempt in attempts if attempt.expression is not None]
         chosen = self._choose(read)
         if chosen is not None and (chosen.firm or self._is_right(chosen)):
+            later = attempts[attempts.index(chosen) + 1 :]
+            unread = [attempt for attempt in later if attempt.problem is not None]
+            if unread and not self._is_right(chosen):
+                return self._unread(unread[-1])  # what is wrong may be a part of it
             return self._judge_expression(chosen)
         if chosen is None:
             unread = [attempt for attempt in attempts if attempt.problem is not None]
@@ -138,6 +144,7 @@ class XorExpression:
         return Attempt(where, read.text, 0, read)
 
     def _find(self, text: str) -> Iterator[Expression | tuple[str, SyntaxProblem]]:
+        text = with_definitions(text, variables=self.variables, neuron=self.neuron)
         yield from find_expressions(text, variables=self.variables, neuron=self.neuron)
 
     def _placed(self, text: str, where: str, cell: Cell, *, mistakes: bool) -> Iterator[Attempt]:
@@ -314,8 +321,24 @@ class XorExpression:
             return _both(Outcome.REVIEW, "expression.code", {}, shown)
         failure = find_failure(view)
         if failure is None or self._is_sample(failure.excerpt, view):
-            failure = Finding(check="", outcome=Outcome.MISSING, code="expression.missing")
+            missing = Finding(check="", outcome=Outcome.MISSING, code="expression.missing")
+            failure = self._other_notation(view) or find_attempt(view) or missing
         return for_all(task, failure)
+
+    def _other_notation(self, view: SectionView) -> Finding | None:
+        """Return the review of words that name every variable, None where there are none."""
+        for piece in reversed(text_pieces(view)):
+            plain = spelled_plainly(piece.text)
+            if all(variable in plain for variable in self.variables):
+                shown = StudentText(where=_evidence_place(piece.where), text=piece.text)
+                return Finding(
+                    check="",
+                    outcome=Outcome.REVIEW,
+                    code="expression.other-notation",
+                    evidence=(shown,),
+                    excerpt=piece.text[:MOST_EXCERPT],
+                )
+        return None
 
     def _is_sample(self, commented: str, view: SectionView) -> bool:
         return bool(commented) and any(

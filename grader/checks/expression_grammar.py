@@ -30,6 +30,8 @@ _SPELLINGS = str.maketrans(
     }
 )  # fmt: skip
 _VARIABLE = re.compile(r"\b[xXхХ]_?\{?([12])\}?(?!\w)")
+_DEFINITION = re.compile(r"[\s`$*;>\-]*([^\W\d]\w{0,30})\s*:?=(?!=)\s*(.+)")
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _TOKEN = re.compile(r"(\d+(?:\.\d*)?(?!\w)|\.\d+(?!\w)|[^\W\d]\w*|[-+*()])|\s+|(.)", re.DOTALL)
 
 
@@ -143,6 +145,7 @@ def spelled_plainly(text: str) -> str:
     text = text.translate(_SPELLINGS)
     text = re.sub(r"\\(?:cdot|times)\b", "*", text)
     text = re.sub(r"\\([*_+()\-])", r"\1", text)
+    text = _DECIMAL_COMMA.sub(".", text)
     return _VARIABLE.sub(r"x\1", text)
 
 
@@ -162,6 +165,33 @@ def read_expression(
     if reader.symbol is not None:
         raise reader.problem()
     return Expression(root, plain.strip())
+
+
+def with_definitions(
+    text: str, *, variables: tuple[str, ...] = ("x1", "x2"), neuron: str = "neuron"
+) -> str:
+    """Return a text in which names that its lines define (``h1 = neuron(...)``) are spelled out."""
+    known: dict[str, str] = {}
+    lines = []
+    for line in spelled_plainly(text).split("\n"):
+        match = _DEFINITION.match(line)
+        body = _spelled_out(match[2] if match else line, known)
+        if match and len(body) <= MOST_LENGTH and match[1] not in (*variables, neuron):
+            try:
+                read_expression(body.strip("`$*; "), variables=variables, neuron=neuron)
+            except SyntaxProblem:
+                pass
+            else:
+                known[match[1]] = f"({body.strip('`$*; ')})"
+        lines.append(line[: match.start(2)] + body if match else body)
+    return "\n".join(lines)
+
+
+def _spelled_out(text: str, known: Mapping[str, str]) -> str:
+    if not known:
+        return text
+    names = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+    return re.sub(rf"\b(?:{names})\b", lambda match: known[match[0]], text)[: 2 * MOST_LENGTH]
 
 
 def find_expressions(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from grader.checks.answers import find_failure, for_all
+from grader.checks.answers import find_attempt, find_failure, for_all
 from grader.checks.candidates import (
     GateObject,
     Refused,
@@ -295,7 +295,8 @@ def _not_found(view: SectionView, refused: tuple[Refused, ...]) -> Finding:
     odd = next((item for item in refused if item.answer.kind in ("count", "other")), None)
     if odd is not None:
         return _refusal(view, odd)
-    return Finding(check="", outcome=Outcome.MISSING, code="gate.missing")
+    missing = Finding(check="", outcome=Outcome.MISSING, code="gate.missing")
+    return find_attempt(view) or missing
 
 
 def _waiting(finding: Finding) -> Finding:

@@ -6,7 +6,7 @@ what was printed; the drawn graph is judged where it is a list of edges.
 
 from dataclasses import dataclass, replace
 
-from grader.checks.answers import find_failure
+from grader.checks.answers import find_attempt, find_failure
 from grader.checks.gradient_drawing import judge_drawing
 from grader.checks.gradient_runs import (
     EXPECTED,
@@ -79,7 +79,8 @@ def _without_run(view: SectionView, course: Course) -> Finding:
         return failure
     if tensors:
         return Finding(check="", outcome=Outcome.FAILED, code="gradients.no-gradient-required")
-    return Finding(check="", outcome=Outcome.MISSING, code="gradients.missing")
+    missing = Finding(check="", outcome=Outcome.MISSING, code="gradients.missing")
+    return find_attempt(view) or missing
 
 
 def _cells_of(view: SectionView, name: str) -> tuple[int, ...]:

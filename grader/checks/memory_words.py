@@ -3,7 +3,7 @@
 import ast
 import re
 
-from grader.checks.answers import find_failure, for_all
+from grader.checks.answers import find_attempt, find_failure, for_all
 from grader.checks.student_text import (
     MOST_EXCERPT,
     Piece,
@@ -104,7 +104,7 @@ def nothing_on_device(view: SectionView) -> Finding:
         return failure
     if touches_device(view):
         return Finding(check="", outcome=Outcome.FAILED, code="memory.nothing-allocated")
-    return missing("")
+    return find_attempt(view) or missing("")
 
 
 def without_use(view: SectionView, checks: tuple[str, ...]) -> list[Finding]:

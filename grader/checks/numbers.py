@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _NUMBER = re.compile(r"(?<![\w.,])(?<!\w=)(?<!\d-)\d+(?:\.0+)?(?![\w%]|[.,-]\d)")
+_TENSOR = re.compile(r"(?:tensor|array|np\.int64|np\.int32)\((\d+)(?:, dtype=\S+)?\)")
+_SHORT = 60
 _LEADS = ("=", "→", "->", "≈")
 _NEAR = 4
 _MOST_LINES = 400
@@ -52,9 +54,21 @@ def numbers_beside(
 
 def find_bare_number(line: str) -> int | None:
     """Return the number of a line that holds nothing else, None for any other line."""
-    stripped = line.strip().strip("*`_$.:= ()[]")
+    stripped = line.strip()
+    tensor = _TENSOR.fullmatch(stripped)
+    stripped = (tensor[1] if tensor else stripped).strip("*`_$.:= ()[]")
     match = _NUMBER.fullmatch(stripped)
     return _value(match.group()) if match else None
+
+
+def numbers_of_remark(text: str) -> tuple[int, ...]:
+    """Return the numbers of short lines without letters to speak of, such as ``# 32 and 32``."""
+    found: list[int] = []
+    for line in text.splitlines()[:_MOST_LINES]:
+        words = [word for word in re.findall(r"[^\W\d_]+", line) if len(word) > _NEAR]
+        if len(line) <= _SHORT and not words:
+            found += (_value(match.group()) for match in _NUMBER.finditer(line))
+    return tuple(dict.fromkeys(found))
 
 
 def whole_number(text: str) -> int | None:

@@ -3,11 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from grader.checks.answers import find_failure
+from grader.checks.answers import find_attempt, find_failure
 from grader.checks.inputs import networks, simpler_networks
 from grader.checks.layers import count_parameters, source_of
-from grader.checks.numbers import find_bare_number, numbers_beside, whole_number
-from grader.checks.student_text import text_pieces
+from grader.checks.numbers import (
+    find_bare_number,
+    numbers_beside,
+    numbers_of_remark,
+    whole_number,
+)
+from grader.checks.student_text import Piece, text_pieces
 from grader.checks.view import SectionView, graded_object
 from grader.evidence import Counterexample, Evidence, ParameterTable, StudentText
 from grader.model import Finding, Outcome, Task
@@ -25,10 +30,12 @@ from grader.sandbox.protocol import (
 
 _NETWORKS, _ANSWER, _ANY = "networks", "answer", "any-network"
 _WORDS = ("параметр", "parameter", "params")
+_MORE_WORDS = ("total", "sum", "answer", "result", "всего", "итого", "сумм", "ответ")
 _COUNTING = ("parameters(", "numel", ".size", ".shape", "state_dict")
 _MOST_FUNCTIONS = 8
 _MOST_ROUNDS = 30
 _MOST_TEXT = 2000
+_MOST_VAGUE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ class CountParameters:
         )
         outcomes = [verdict.outcome for verdict in verdicts.values()]
         if all(outcome is Outcome.MISSING for outcome in outcomes):
-            failure = find_failure(view)
+            failure = find_failure(view) or find_attempt(view, given=self.networks)
             missing = Finding(_ANSWER, Outcome.MISSING, "parameters.missing")
             return replace(failure or missing, evidence=(failure or missing).evidence + evidence)
         worst = next(
@@ -181,12 +188,14 @@ class Claim:
         label: the network it is for; empty for any.
         where: ``function``, ``variable``, ``print``, ``markdown`` or ``comment``.
         explicit: whether it can be nothing but the answer.
+        vague: whether it may be something else: it can be right, but never wrong.
     """
 
     number: int
     label: str
     where: str
     explicit: bool = False
+    vague: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +224,17 @@ def _verdict(name: str, right: int, claims: tuple[Claim, ...]) -> Verdict:
         [claim for claim in claims if claim.label not in ("", name)],
     )
     for group in groups:
-        said = [claim for claim in group if claim.where != "comment"]
+        said = [claim for claim in group if claim.where != "comment" and not claim.vague]
         if said:
             return _weigh(said, right)
-    remarks = [claim for claim in claims if claim.where == "comment"]
-    matching = [claim for claim in remarks if claim.number == right]
-    if matching:
-        return Verdict(Outcome.PASSED, "parameters.right", str(right), "comment")
-    if remarks:
-        return Verdict(Outcome.REVIEW, "parameters.comment", str(remarks[-1].number), "comment")
+    matching = [claim for claim in claims if claim.number == right]
+    few = len({claim.number for claim in claims}) <= _MOST_VAGUE
+    if matching and (few or not all(claim.vague for claim in matching)):
+        return Verdict(Outcome.PASSED, "parameters.right", str(right), matching[-1].where)
+    if claims:
+        last = claims[-1]
+        code = "parameters.comment" if last.where == "comment" else "parameters.unclear"
+        return Verdict(Outcome.REVIEW, code, str(last.number), last.where)
     return Verdict(Outcome.MISSING)
 
 
@@ -251,8 +262,7 @@ def _claims(
             yield from _printed(ran.cell.source, ran.done.output, question)
     for piece in text_pieces(view):
         if piece.where in ("markdown", "comment"):
-            for found in numbers_beside(piece.text, question.networks, question.words):
-                yield Claim(found.number, found.label, piece.where)
+            yield from _written(piece, question)
 
 
 def _variables(task: Task, view: SectionView, question: CountParameters) -> Iterator[Claim]:
@@ -272,18 +282,29 @@ def _variables(task: Task, view: SectionView, question: CountParameters) -> Iter
 def _printed(source: str, output: str, question: CountParameters) -> Iterator[Claim]:
     for found in numbers_beside(output, question.networks, question.words):
         yield Claim(found.number, found.label, "print")
-    if not any(word in source for word in _COUNTING):
-        return
-    # A cell that counts and shows bare numbers answers for the networks that it names, in order.
+    for found in numbers_beside(output, (), _MORE_WORDS):
+        yield Claim(found.number, "", "print", vague=True)
     lines = [line for line in output.splitlines() if line.strip()]
     bare = [number for line in lines if (number := find_bare_number(line)) is not None]
-    if not bare or len(bare) != len(lines):
+    counts = any(word in source for word in _COUNTING)
+    if not bare or len(bare) != len(lines) or not counts:
+        for number in bare:
+            yield Claim(number, "", "print", vague=True)
         return
+    # A cell that counts and shows bare numbers answers for the networks that it names, in order.
     named = [name for name in question.networks if name in source]
     named.sort(key=source.rindex)
     labels = named if len(named) == len(bare) else [""] * len(bare)
     for number, label in zip(bare, labels, strict=True):
         yield Claim(number, label, "print")
+
+
+def _written(piece: Piece, question: CountParameters) -> Iterator[Claim]:
+    for found in numbers_beside(piece.text, question.networks, question.words):
+        yield Claim(found.number, found.label, piece.where)
+    vague = {found.number for found in numbers_beside(piece.text, (), _MORE_WORDS)}
+    for number in sorted(vague.union(numbers_of_remark(piece.text))):
+        yield Claim(number, "", piece.where, vague=True)
 
 
 def _call_functions(

@@ -117,7 +117,9 @@ def test_four_neurons_are_one_too_many():
     }
 
 
-@pytest.mark.parametrize("attempt", ["neuron(x1 && x2)", "neuron(x1 + x2 - 0,5)", "neuron(x2 - x1"])
+@pytest.mark.parametrize(
+    "attempt", ["neuron(x1 && x2)", "neuron(x1 + x2 - 0, 5)", "neuron(x2 - x1"]
+)
 def test_what_cannot_be_read_is_for_a_person(attempt):
     assert as_judged(*in_markdown(attempt))["truth-table"][0] == "review"
 
@@ -139,3 +141,31 @@ def test_code_in_place_of_an_expression_never_fails():
 def test_a_cell_that_raised_is_told():
     table = as_judged(text(STATEMENT), code("xor(1)", error="NameError: name 'xor'"))
     assert table["truth-table"] == ("raised", "answers.raised")
+
+
+def test_a_decimal_comma_is_read_as_a_point():
+    assert as_judged(*in_markdown(RIGHT.replace(".", ","))) == PASSED
+
+
+STEPS = "h1 = neuron(x1 + x2 - 0.5)\nh2 = neuron(x1 + x2 - 1.5)\n\ny = neuron(h1 - h2 - 0.5)"
+
+
+def test_named_parts_are_spelled_out():
+    assert as_judged(*in_markdown(STEPS)) == PASSED
+    wrong = as_judged(*in_markdown(STEPS.replace("h1 - h2", "h1 + h2")))
+    assert wrong["truth-table"] == ("failed", "expression.wrong-row")
+
+
+def test_a_part_is_not_judged_for_a_whole_that_cannot_be_read():
+    cells = in_markdown("neuron(x1 + x2 - 0.5)\n\nneuron(neuron(x1 + x2 - 0.5) - H(x1 + x2 - 1.5))")
+    assert as_judged(*cells)["truth-table"] == ("review", "expression.unread")
+
+
+@pytest.mark.parametrize(
+    "attempt", ["XOR = OR(x1, x2) - AND(x1, x2)", "H(H(x1 + x2 - 0.5) - H(x1 + x2 - 1.5) - 0.5)"]
+)
+def test_another_notation_is_for_a_person(attempt):
+    assert as_judged(*in_markdown(attempt))["truth-table"] == (
+        "review",
+        "expression.other-notation",
+    )

@@ -88,7 +88,7 @@ def test_no_text_breaks_the_search(text):
         ("neuron(x1 && x2)", 10, "&"),
         ("neuron(x1 - 1", 13, ""),
         ("neuron()", 7, ")"),
-        ("neuron(0,5)", 8, ","),
+        ("neuron(0, 5)", 8, ","),
         ("neuron(x3)", 7, "x3"),
         ("x1 / x2", 3, "/"),
         ("neuron(x1) neuron(x2)", 11, "neuron"),

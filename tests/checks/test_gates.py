@@ -207,6 +207,15 @@ def test_an_empty_section_is_missing_and_a_failed_cell_is_named():
     assert outcomes(AND.judge(task_of(AND), absent)) == [Outcome.REVIEW] * 2
 
 
+def test_code_without_a_neuron_to_call_is_for_a_person():
+    source = "import torch\nfor a in (0, 1):\n    print(int(a * -1.0 + 0.5 > 0))"
+    findings = AND.judge(task_of(AND), view_of(FakeChild({}), source=source))
+    assert outcomes(findings) == [Outcome.REVIEW] * 2
+    assert codes(findings) == ["answers.unrecognised"] * 2
+    assert "a * -1.0" in findings[0].excerpt
+    assert "import" not in findings[0].excerpt
+
+
 def test_a_neuron_that_only_raises_is_raised_with_its_error():
     def broken(z):
         raise NameError("name 'F' is not defined")

@@ -58,6 +58,13 @@ RIGHT = {
     "label above": {"output": "net_seq\n32\nnet_model\n32"},
     "variable": {"namespace": {"net_seq_params": 32, "net_model_params": 32}},
     "comment": {"source": "# в net_seq 32 параметра, в net_model столько же"},
+    "comment of numbers": {"source": "# 32 и 32"},
+    "total": {"source": "summary(net)", "output": "Layer (Linear) [5, 3] 15\nTotal: 32"},
+    "bare number": {"source": "print(20 + 12)", "output": "32\n"},
+    "tensor": {
+        "source": "torch.tensor([p.numel() for p in net.parameters()]).sum()",
+        "output": "tensor(32)",
+    },
 }
 
 
@@ -77,6 +84,14 @@ def test_the_right_number_counts_however_it_is_given(options):
         ({"source": "# count = total(net_seq)"}, Outcome.REVIEW),
         ({"output": "Linear(in_features=3, out_features=32)"}, Outcome.MISSING),
         ({"output": "net_seq 132 и net_model 320"}, Outcome.FAILED),
+        ({"source": "print(3*5 + 5*2)", "output": "25\n"}, Outcome.REVIEW),
+        ({"source": "# 25 27 30 32"}, Outcome.REVIEW),
+        ({"source": "assert sum(p.numel() for p in net_seq.parameters()) == 32"}, Outcome.REVIEW),
+        (
+            {"source": "net_seq = nn.Sequential(nn.Linear(3, 5)).to(device)\nnet_seq"},
+            Outcome.MISSING,
+        ),
+        ({"source": "class Net(nn.Module):\n    x = f(1)\nprint(net_model)"}, Outcome.MISSING),
         ({}, Outcome.MISSING),
         ({"error": ("NameError", "x", "")}, Outcome.RAISED),
     ],
