@@ -15,6 +15,7 @@ from grader.checks.view import Child, SectionView
 from grader.sandbox.protocol import BoundName, Called, CallGate, Target
 
 Form = Literal["vector", "batch", "scalars", "numbers"]
+Weights = Literal["own", "negated", "zeroed"]
 Convention = Literal["0/1", "-1/+1"]
 
 FORMS: tuple[tuple[Form, str], ...] = (
@@ -62,7 +63,7 @@ class GateObject:
     dtype: str = ""
 
     def ask(
-        self, rows: tuple[Row, ...], *, negate: bool = False
+        self, rows: tuple[Row, ...], *, weights: Weights = "own"
     ) -> tuple[tuple[Answer, ...], Called]:
         """Return the object's answers to rows of inputs, and the last reply that gave them.
 
@@ -75,7 +76,7 @@ class GateObject:
         for start in range(0, len(rows), step):
             part = tuple(self.given(row) for row in rows[start : start + step])
             question = CallGate(
-                target=self.target, form=self.form, rows=part, negate=negate, dtype=self.dtype
+                target=self.target, form=self.form, rows=part, weights=weights, dtype=self.dtype
             )
             called = self.child.ask(question, Called)
             answers += read_answers(called, rows=len(part), batch=self.form == "batch")
@@ -194,7 +195,7 @@ def _takes_over(found: GateObject, expected: tuple[int, ...], seen_types: set[st
     if _fit(found, expected) < len(expected) or found.type_name in seen_types - {""}:
         return False
     rows = table_rows(_inputs_of(expected))
-    return found.ask(rows, negate=True)[1].negated > 0
+    return found.ask(rows, weights="negated")[1].changed > 0
 
 
 def _inputs_of(expected: tuple[int, ...]) -> int:

@@ -16,6 +16,7 @@ _MOST_TEXT = 4000
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _WORK = ast.Call | ast.BinOp | ast.Compare | ast.AugAssign
+_THRESHOLDS = frozenset({"round", "heaviside", "sign", "where", "step", "threshold", "argmax"})
 _MOVES = frozenset({"to", "cuda", "cpu", "eval", "train"})
 
 
@@ -59,6 +60,38 @@ def find_own_code(view: SectionView, *, given: tuple[str, ...] = ()) -> str:
             if _is_work(node, given):
                 found.append(ast.unparse(node))
     return "\n".join(found)[:_MOST_TEXT]
+
+
+def applies_threshold(view: SectionView) -> bool:
+    """Tell whether the code of a section compares or rounds something."""
+    return any(
+        isinstance(node, ast.Compare)
+        or (isinstance(node, ast.Name | ast.Attribute) and _last_name(node) in _THRESHOLDS)
+        for node in _nodes(view)
+    )
+
+
+def is_built(view: SectionView, name: str) -> bool:
+    """Tell whether the code of a section calls a class of this name with arguments."""
+    return any(
+        isinstance(node, ast.Call)
+        and (node.args or node.keywords)
+        and _last_name(node.func) == name
+        for node in _nodes(view)
+    )
+
+
+def _nodes(view: SectionView) -> Iterator[ast.AST]:
+    for cell in view.section.cells:
+        tree = _parsed(without_magics(cell.source)) if cell.kind == "code" else None
+        if tree is not None:
+            yield from ast.walk(tree)
+
+
+def _last_name(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_work(node: ast.stmt, given: tuple[str, ...]) -> bool:

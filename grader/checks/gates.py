@@ -10,6 +10,7 @@ from grader.checks.candidates import (
     find_gate,
     truth_of,
 )
+from grader.checks.comments import applies_threshold, is_built
 from grader.checks.gate_evidence import decision_line, source_of, truth_table
 from grader.checks.inputs import Row, mixed_rows, smallest, table_rows
 from grader.checks.outputs import Answer
@@ -19,6 +20,7 @@ from grader.evidence import Counterexample, Evidence, StudentText
 from grader.model import Finding, Outcome, Task
 
 _TABLE, _WEIGHTS = "truth-table", "weights"
+_LIMITS = (0.0, 0.5)
 _MOST_TEXT = 2000
 _MOST_CALLS_SHOWN = 8
 
@@ -86,6 +88,8 @@ class _Trial:
     def findings(self) -> tuple[Finding, Finding]:
         """Return the findings for the table and for the weights."""
         wrong = self._find_wrong_row() or self._find_change()
+        if wrong is not None and wrong.outcome is Outcome.REVIEW:
+            return wrong, replace(wrong, evidence=())
         if wrong is not None:
             waits = self._finding(Outcome.NOT_RUN, "gate.waits")
             return wrong, waits
@@ -150,7 +154,24 @@ class _Trial:
             "expected": self._written(right),
         }
         evidence = (counterexample, *self._pictures())
+        if code == "gate.between" and self._is_right_beyond_threshold():
+            return self._finding(
+                Outcome.REVIEW, "gate.threshold-outside", values, evidence=evidence
+            )
         return self._finding(Outcome.FAILED, code, values, evidence=evidence)
+
+    def _is_right_beyond_threshold(self) -> bool:
+        """Tell whether the section applies a threshold by which the object's answers are right."""
+        if not applies_threshold(self._view):
+            return False
+        values = [answer.value for answer in self._gate.answers]
+        return any(
+            all(
+                (value > limit) == bool(right)
+                for value, right in zip(values, self._expected, strict=True)
+            )
+            for limit in _LIMITS
+        )
 
     def _find_change(self) -> Finding | None:
         """Return what is wrong when rows come in other orders and again, None if nothing is."""
@@ -287,6 +308,8 @@ def _source(view: SectionView, cell: int) -> str:
 def _not_found(view: SectionView, refused: tuple[Refused, ...]) -> Finding:
     """Return the finding for a section in which nothing accepts the inputs."""
     attempt = next((item for item in refused if _is_attempt(item)), None)
+    if attempt is not None and not attempt.built and is_built(view, attempt.bound.name):
+        return find_attempt(view) or _refusal(view, attempt)  # its instances have no name
     if attempt is not None:
         return _refusal(view, attempt)
     failure = find_failure(view)

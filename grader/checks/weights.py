@@ -1,8 +1,10 @@
 """Whether a gate's answers come from its weights: the check against tables that were typed in.
 
 Every tensor that the object owns is negated for one question, after which its answers must
-differ. An object without tensors may still be a neuron written with plain numbers; a threshold of
-a weighted sum changes its answer at most once along any line.
+differ; where they do not, every tensor is zeroed for another, since a network of odd activations
+answers the same with all its weights negated, but not without weights. An object without tensors
+may still be a neuron written with plain numbers; a threshold of a weighted sum changes its answer
+at most once along any line.
 """
 
 import itertools
@@ -22,10 +24,10 @@ class Weighed:
     """What came of asking about the weights.
 
     Attributes:
-        verdict: ``changed`` or ``unchanged`` by negation, ``raised`` where it only raised;
+        verdict: ``changed`` or ``unchanged`` by other weights, ``raised`` where it only raised;
             without tensors ``straight`` (at most one flip a line), ``bent`` (more), or ``none``
             where lines say nothing of such a gate.
-        tensors: how many were negated.
+        tensors: how many were changed.
         restored: whether the answers were as before afterwards.
     """
 
@@ -41,17 +43,19 @@ def weigh(gate: GateObject, function: Callable[..., int], inputs: int) -> Weighe
         ChildGone: the child ended.
     """
     rows = table_rows(inputs)
-    negated, called = gate.ask(rows, negate=True)
+    changed, called = gate.ask(rows, weights="negated")
+    if called.changed and said(changed, gate) == said(gate.answers, gate):
+        changed, called = gate.ask(rows, weights="zeroed")
     again, _ = gate.ask(rows)
     restored = said(again, gate) == said(gate.answers, gate)
-    if called.negated == 0:
+    if called.changed == 0:
         if gate.dtype or not is_threshold(function, inputs):  # whole numbers lie on no line
             return Weighed("none", restored=restored)
         return Weighed("bent" if _bends(gate, inputs) else "straight", restored=restored)
     verdict: Verdict = "unchanged"
-    if said(negated, gate) != said(gate.answers, gate):
-        verdict = "raised" if all(answer.kind == "raised" for answer in negated) else "changed"
-    return Weighed(verdict, tensors=called.negated, restored=restored)
+    if said(changed, gate) != said(gate.answers, gate):
+        verdict = "raised" if all(answer.kind == "raised" for answer in changed) else "changed"
+    return Weighed(verdict, tensors=called.changed, restored=restored)
 
 
 def said(answers: tuple[Answer, ...], gate: GateObject) -> tuple[int | None, ...]:

@@ -80,10 +80,10 @@ class GateCaller:
         owned = Owned(gate)
         dtype, device = _input_kind(owned, question)
         inputs = _Inputs(question, dtype, device)
-        negated = 0
+        changed = 0
         with owned.restored():
-            if question.negate:
-                negated = owned.negate()
+            if question.weights != "own":
+                changed = owned.change(zero=question.weights == "zeroed")
             outputs = self._asking.calls(inputs.calls(gate))
         return Called(
             outputs=outputs,
@@ -91,7 +91,7 @@ class GateCaller:
             kind=kind_of(gate),
             dtype=_dtype_name(dtype).removeprefix("torch."),
             device=str(device),
-            negated=negated,
+            changed=changed,
         )
 
 

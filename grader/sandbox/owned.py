@@ -31,10 +31,11 @@ Module = torch.nn.Module
 _clone = Base.clone
 _copy = Base.copy_
 _neg = Base.neg_
+_zero = Base.zero_
 _numel = Base.numel
 _storage = Base.untyped_storage
 _address = torch.UntypedStorage.data_ptr
-_negative = numpy.negative
+_multiply = numpy.multiply
 _array_copy = numpy.ndarray.copy
 _instance_dict = object.__getattribute__
 _is_floating = torch.dtype.is_floating_point.__get__  # type: ignore[attr-defined]
@@ -128,8 +129,8 @@ class Owned:
             for array, saved in arrays:
                 array[...] = saved
 
-    def negate(self) -> int:
-        """Negate every tensor and array in place, and return how many; bools stay.
+    def change(self, *, zero: bool) -> int:
+        """Negate or zero every tensor and array in place, and return how many; bools stay.
 
         Call it inside `restored`, which has bounded what it can put back.
         """
@@ -143,13 +144,13 @@ class Owned:
                 if dtype_of(tensor) is torch.bool:
                     continue
                 try:
-                    _neg(data_of(tensor))
+                    (_zero if zero else _neg)(data_of(tensor))
                 except RuntimeError:
                     continue
                 count += 1
         for array in self.arrays:
             if array.size <= MOST_ELEMENTS:
-                _negative(array, out=array)
+                _multiply(array, 0 if zero else -1, out=array, casting="unsafe")
                 count += 1
         return count
 

@@ -102,8 +102,8 @@ class CallGate(
         form: ``vector`` one tensor (n,) a call; ``batch`` all rows as one tensor (k, n);
             ``scalars`` n 0-d tensors a call; ``numbers`` n Python numbers a call.
         rows: the inputs.
-        negate: with every tensor that the object owns or closes over negated for the time of the
-            question; restored afterwards. `Called.negated` tells how many.
+        weights: ``negated`` or ``zeroed``: every tensor that the object owns or closes over, for
+            the time of the question; restored afterwards. `Called.changed` tells how many.
         dtype: of the inputs; empty for that of the object's parameters, else float32.
         device: of the inputs; empty for that of the object's parameters, else the CPU.
     """
@@ -111,7 +111,7 @@ class CallGate(
     target: Target
     form: Literal["vector", "batch", "scalars", "numbers"]
     rows: tuple[tuple[float, ...], ...]
-    negate: bool = False
+    weights: Literal["own", "negated", "zeroed"] = "own"
     dtype: str = ""
     device: str = ""
 
@@ -424,7 +424,7 @@ class Called(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         kind: as in `BoundName.kind` of the object that was called.
         dtype: dtype of the inputs that were used.
         device: device of the inputs that were used.
-        negated: tensors that were negated.
+        changed: tensors that were negated or zeroed.
         built: whether the target had to be built and could not: exception text, else empty.
     """
 
@@ -433,7 +433,7 @@ class Called(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     kind: str = ""
     dtype: str = "float32"
     device: str = "cpu"
-    negated: int = 0
+    changed: int = 0
     built: str = ""
 
 

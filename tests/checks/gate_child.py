@@ -21,7 +21,7 @@ from grader.sandbox.protocol import (
 
 
 class Neuron:
-    """A threshold of a weighted sum; `tensors` is what the child finds to negate."""
+    """A threshold of a weighted sum; `tensors` is what the child finds to change."""
 
     weights, bias = (0.0, 0.0), 0.0
 
@@ -102,10 +102,10 @@ class FakeChild:
             except Exception as error:  # noqa: BLE001  # the same
                 return Called(outputs=(), built=f"{type(error).__name__}: {error}")
             self.built[question.target.name] = value
-        tensors = getattr(value, "tensors", []) if question.negate else []
+        tensors = getattr(value, "tensors", []) if question.weights != "own" else []
         saved = [list(tensor) for tensor in tensors]
         for tensor in tensors:
-            tensor[:] = [-v for v in tensor]
+            tensor[:] = [-v if question.weights == "negated" else 0.0 for v in tensor]
         number = int if question.dtype == "int64" else float
         rows = [[number(value) for value in row] for row in question.rows]
         if question.form == "batch":
@@ -116,7 +116,7 @@ class FakeChild:
             outputs = tuple(attempt(lambda row=row: value(*row)) for row in rows)
         for tensor, old in zip(tensors, saved, strict=True):
             tensor[:] = old
-        return Called(outputs=outputs, type_name=type(value).__name__, negated=len(tensors))
+        return Called(outputs=outputs, type_name=type(value).__name__, changed=len(tensors))
 
 
 def view_of(child, *, source="", output="", texts=(), error=None, names=None):

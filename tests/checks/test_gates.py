@@ -5,10 +5,13 @@ import math
 import pytest
 from gate_child import FakeChild, Neuron, judge, neuron_class, task_of, view_of
 
-from grader.checks.gates import Gate
+from grader.checks.candidates import Refused
+from grader.checks.gates import Gate, _not_found
+from grader.checks.outputs import Answer
 from grader.evidence import Counterexample, TruthTable
 from grader.messages import LANGUAGES, message
 from grader.model import Outcome
+from grader.sandbox.protocol import BoundName
 
 AND = Gate(function=lambda a, b: a & b, inputs=2)
 XOR = Gate(function=lambda a, b: a ^ b, inputs=2)
@@ -214,6 +217,48 @@ def test_code_without_a_neuron_to_call_is_for_a_person():
     assert codes(findings) == ["answers.unrecognised"] * 2
     assert "a * -1.0" in findings[0].excerpt
     assert "import" not in findings[0].excerpt
+
+
+def test_instances_without_a_name_of_their_own_are_for_a_person():
+    class Built:
+        def __init__(self, weights): ...
+
+    source = "gates = {'and': Built([1.0, 1.0])}"
+    findings = AND.judge(task_of(AND), view_of(FakeChild({"Built": Built}), source=source))
+    assert codes(findings) == ["answers.unrecognised"] * 2
+    called = Refused(
+        BoundName(name="Built", kind="network-class"), Answer("raised", ""), built=False
+    )
+    for cell, code in ((source, "answers.unrecognised"), ("Built", "gate.not-built")):
+        found = _not_found(view_of(FakeChild({}), source=cell), (called,))
+        assert found.code == code
+
+
+def test_a_threshold_beside_the_object_is_for_a_person_and_none_fails():
+    soft = neuron_class(1.0, 1.0, bias=-1.5, activation=lambda z: 0.5 + z / 5)
+    child = FakeChild({"neuron": soft()})
+    beside = AND.judge(task_of(AND), view_of(child, source="print(neuron(x) > 0.5)"))
+    assert codes(beside) == ["gate.threshold-outside"] * 2
+    assert outcomes(beside) == [Outcome.REVIEW] * 2
+    alone = AND.judge(task_of(AND), view_of(child, source="print(neuron(x))"))
+    assert outcomes(alone) == [Outcome.FAILED, Outcome.NOT_RUN]
+
+
+class OddNetwork(Neuron):
+    """NOT by an even function of its weights, as networks of odd activations are."""
+
+    weights, bias = (2.0,), 1.0
+
+    def __call__(self, x):
+        if len(x) != 1:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+        (weight,), (bias,) = self.tensors
+        return float(bias * bias - weight * x[0] * weight > 0)
+
+
+def test_weights_that_decide_by_an_even_function_are_found_by_zeroing():
+    findings = judge(NOT, {"neuron": OddNetwork()})
+    assert codes(findings) == ["gate.all-rows", "gate.weights-used"]
 
 
 def test_a_neuron_that_only_raises_is_raised_with_its_error():

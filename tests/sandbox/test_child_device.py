@@ -69,7 +69,7 @@ def test_questions_leave_every_figure_as_it_was(child):
     )
     before = child.cell(f"print({STATE}, torch.cuda.get_rng_state().sum())").output
     for build, name in ((False, "gate"), (True, "Gate"), (True, "Gate")):
-        called = child.call(name, ROWS, build=build, negate=True)
+        called = child.call(name, ROWS, build=build, weights="negated")
         assert called.device == "cuda:0"
         assert [output.type for output in called.outputs] == ["tensor"] * 4
         assert child.cell(f"print({STATE}, torch.cuda.get_rng_state().sum())").output == before

@@ -146,8 +146,8 @@ def test_negating_reaches_every_weight_and_is_undone(gate, source):
     assert gate.cell(source).outcome == "passed"
     before = gate.answers("gate", ROWS)
     assert before == [0, 0, 0, 1]
-    negated = gate.call("gate", ROWS, negate=True)
-    assert negated.negated >= 2
+    negated = gate.call("gate", ROWS, weights="negated")
+    assert negated.changed >= 2
     assert [float(output.values[0]) for output in negated.outputs] == [1, 1, 1, 0]
     assert gate.answers("gate", ROWS) == before
 
@@ -156,8 +156,8 @@ def test_shared_parameters_are_negated_once(gate):
     gate.cell(
         "class Twice(And):\n  def __init__(self):\n    super().__init__()\n    self.again = self.fc.weight\n    self.alias = self.fc.weight.data\ngate = Twice()"
     )
-    called = gate.call("gate", ROWS, negate=True)
-    assert called.negated == 2
+    called = gate.call("gate", ROWS, weights="negated")
+    assert called.changed == 2
     assert [float(output.values[0]) for output in called.outputs] == [1, 1, 1, 0]
 
 
