@@ -1,0 +1,1 @@
+"""Learning-management systems: where submissions come from, and the sheets that take grades."""
