@@ -21,7 +21,7 @@ from grader.model import Outcome, Report
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA = 1
+SCHEMA = 2
 
 _CREATE = """
 CREATE TABLE runs (
@@ -55,6 +55,9 @@ CREATE TABLE pages (
     submission TEXT PRIMARY KEY,
     drawn TEXT NOT NULL
 );
+"""
+
+_REVIEWS = """
 CREATE TABLE reviews (
     submission TEXT NOT NULL,
     task TEXT NOT NULL,
@@ -63,9 +66,22 @@ CREATE TABLE reviews (
     points INTEGER NOT NULL,
     comment TEXT NOT NULL,
     decided TEXT NOT NULL,
-    PRIMARY KEY (submission, task, check_id)
+    PRIMARY KEY (submission, task, check_id, answer)
+);
+CREATE TABLE origins (
+    submission TEXT PRIMARY KEY,
+    origin BLOB NOT NULL
 );
 """
+
+_FROM_1 = "\n".join(
+    (
+        "ALTER TABLE reviews RENAME TO reviews_1;",
+        _REVIEWS,
+        "INSERT INTO reviews SELECT * FROM reviews_1;",
+        "DROP TABLE reviews_1;",
+    )
+)
 
 _NEVER_REUSED = frozenset({Outcome.TIMEOUT, Outcome.GRADER_ERROR})
 
@@ -160,8 +176,9 @@ class Gradebook:
             raise GradebookError(
                 "gradebook.too-new", {"path": str(self._path), "version": str(version)}
             )
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_CREATE} PRAGMA user_version = {SCHEMA}; COMMIT;")
+        if version < SCHEMA:
+            changes = _FROM_1 if version == 1 else _CREATE + _REVIEWS
+            self._db.executescript(f"BEGIN; {changes} PRAGMA user_version = {SCHEMA}; COMMIT;")
 
     # ------------------------------------------------------------------ runs
 
@@ -280,7 +297,7 @@ class Gradebook:
     # ------------------------------------------------------------------ reviews
 
     def add_review(self, review: Review) -> None:
-        """Keep a person's decision; a later one on the same check replaces it."""
+        """Keep a person's decision; a later one on the same answer replaces it."""
         self._db.execute(
             "INSERT OR REPLACE INTO reviews "
             "(submission, task, check_id, answer, points, comment, decided) "
@@ -297,9 +314,10 @@ class Gradebook:
         )
 
     def reviews(self) -> list[Review]:
-        """Return all decisions."""
+        """Return all decisions, the earliest first."""
         rows = self._db.execute(
-            "SELECT submission, task, check_id, answer, points, comment FROM reviews"
+            "SELECT submission, task, check_id, answer, points, comment FROM reviews "
+            "ORDER BY decided, rowid"
         )
         return [Review(*row) for row in rows]
 

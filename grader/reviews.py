@@ -5,7 +5,7 @@ same; when the student's answer changed, the check waits again.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -14,38 +14,74 @@ from grader.model import CheckResult, Outcome, Report, TaskResult, task_outcome
 
 WAITING = (Outcome.REVIEW, Outcome.GRADER_ERROR)
 
+_SHOWN_ANSWERS = ("student-text", "student-picture")
+_PLACES = ("cell", "line")
+"""Values of messages that move when a cell is put in elsewhere."""
+
 
 def fingerprint(report: Report, task: TaskResult, check: CheckResult) -> str:
-    """Return 12 hexadecimal digits that stand for the answer that a person judges.
+    """Return 12 characters that stand for the answer that a person judges.
 
-    The answer is the excerpt where the check gives one, else the code of the task's cells.
+    The answer is the excerpt where the check gives one, else the code of the task's cells with
+    what the check found in them, else the whole submission. A letter comes first, so that no
+    spreadsheet takes it for a number.
     """
+    shown = [
+        msgspec.json.encode(item).decode()
+        for item in check.evidence
+        if item.get("kind") in _SHOWN_ANSWERS
+    ]
+    wanted = set(task.cells)
     if check.excerpt:
-        answer = [check.excerpt]
+        answer = [check.excerpt, *shown]
+    elif wanted or shown:
+        code = [cell.source for cell in report.cells if cell.index in wanted]
+        found = [f"{key}={check.values[key]}" for key in sorted(check.values) if key not in _PLACES]
+        answer = [*code, *found, *shown]
     else:
-        wanted = set(task.cells)
-        answer = [cell.source for cell in report.cells if cell.index in wanted]
+        answer = [report.digest or repr(report.notes)]
     text = "\0".join([task.id, check.id, *answer])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return "a" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:11]
 
 
 def apply_reviews(report: Report, reviews: Iterable[Review]) -> Report:
     """Return the report with the decisions on its checks, where they still hold."""
-    decided = {(r.task, r.check): r for r in reviews if r.submission == report.submission}
+    decided = {(r.task, r.check, r.answer): r for r in _of(report, reviews)}
     if not decided:
         return report
     tasks = [_decide(report, task, decided) for task in report.tasks]
     return msgspec.structs.replace(report, tasks=tasks)
 
 
-def _decide(report: Report, task: TaskResult, decided: dict[tuple[str, str], Review]) -> TaskResult:
+def lapsed(report: Report, reviews: Iterable[Review]) -> dict[tuple[str, str], Review]:
+    """Return the decisions, by task and check, whose answer is another one now."""
+    answers = {
+        (task.id, check.id): fingerprint(report, task, check)
+        for task in report.tasks
+        for check in task.checks
+    }
+    held = set()
+    earlier = {}
+    for review in _of(report, reviews):
+        place = review.task, review.check
+        if answers.get(place) == review.answer:
+            held.add(place)
+        elif place in answers:
+            earlier[place] = review
+    return {place: review for place, review in earlier.items() if place not in held}
+
+
+def _of(report: Report, reviews: Iterable[Review]) -> Iterator[Review]:
+    return (review for review in reviews if review.submission == report.submission)
+
+
+def _decide(
+    report: Report, task: TaskResult, decided: dict[tuple[str, str, str], Review]
+) -> TaskResult:
     checks = []
     for check in task.checks:
-        review = decided.get((task.id, check.id))
-        if review is not None and review.answer == fingerprint(report, task, check):
-            checks.append(_decided(check, review))
-        else:
-            checks.append(check)
+        review = decided.get((task.id, check.id, fingerprint(report, task, check)))
+        checks.append(check if review is None else _decided(check, review))
     counted = [check for check in checks if check.possible > 0] or checks
     return msgspec.structs.replace(
         task,

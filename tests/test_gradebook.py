@@ -6,11 +6,14 @@ import signal
 import sqlite3
 import time
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grader.gradebook import Gradebook, GradebookError, Review, is_reusable, result_key
 from grader.model import CellResult, CheckResult, Outcome, Report, TaskResult
-from grader.reviews import apply_reviews, fingerprint
+from grader.reviews import apply_reviews, fingerprint, lapsed
 
 
 def make_report(name="ivanova", *, outcome=Outcome.REVIEW, excerpt="my answer", source="x = 1"):
@@ -153,3 +156,81 @@ def test_a_decision_without_excerpt_judges_the_code():
     review = review_of(report)
     assert apply_reviews(make_report(excerpt="", source="y = 2"), [review]).to_review == 100
     assert apply_reviews(make_report(excerpt=""), [review]).to_review == 0
+
+
+def changed_check(report, **changes):
+    task = report.tasks[0]
+    check = msgspec.structs.replace(task.checks[0], **changes)
+    return msgspec.structs.replace(report, tasks=[msgspec.structs.replace(task, checks=[check])])
+
+
+def test_a_decision_lapses_when_what_was_found_in_the_answer_changes():
+    report = changed_check(make_report(excerpt=""), values={"number": "31", "cell": "3"})
+    review = review_of(report)
+    moved = changed_check(report, values={"number": "31", "cell": "4"})
+    assert apply_reviews(moved, [review]).to_review == 0
+    other = changed_check(report, values={"number": "32", "cell": "3"})
+    assert apply_reviews(other, [review]).to_review == 100
+
+
+def test_another_picture_is_another_answer():
+    def with_picture(data):
+        picture = {"kind": "student-picture", "name": "a", "media": "image/png", "data": data}
+        return changed_check(make_report(excerpt="see picture"), evidence=[picture])
+
+    review = review_of(with_picture("QQ=="))
+    assert apply_reviews(with_picture("QQ=="), [review]).to_review == 0
+    assert apply_reviews(with_picture("Qg=="), [review]).to_review == 100
+
+
+def test_a_decision_on_nothing_found_lapses_when_the_submission_changes():
+    report = msgspec.structs.replace(make_report(excerpt=""), digest="1")
+    task = msgspec.structs.replace(report.tasks[0], cells=[])
+    report = msgspec.structs.replace(report, tasks=[task])
+    review = review_of(report)
+    assert apply_reviews(report, [review]).to_review == 0
+    assert apply_reviews(msgspec.structs.replace(report, digest="2"), [review]).to_review == 100
+
+
+@given(excerpt=st.text(max_size=20))
+def test_no_spreadsheet_takes_a_fingerprint_for_a_number(excerpt):
+    report = make_report(excerpt=excerpt)
+    with pytest.raises(ValueError, match="could not convert"):
+        float(review_of(report).answer)
+
+
+def test_a_decision_on_an_earlier_answer_is_told_until_there_is_a_new_one():
+    before, now = make_report(excerpt="first"), make_report(excerpt="second")
+    old, new = review_of(before), review_of(now)
+    assert lapsed(before, [old]) == {}
+    assert lapsed(now, [old]) == {("q", "answer"): old}
+    assert lapsed(now, [old, new]) == {}
+
+
+def test_decisions_on_two_answers_are_both_kept(tmp_path):
+    first, second = review_of(make_report(excerpt="first")), review_of(make_report())
+    with Gradebook(tmp_path / "g.db") as book:
+        book.add_review(second)
+        book.add_review(first)
+        book.add_review(second)
+        assert book.reviews() == [first, second]
+
+
+def test_a_gradebook_of_the_first_version_keeps_its_decisions(tmp_path):
+    path = tmp_path / "g.db"
+    review = review_of(make_report())
+    with Gradebook(path) as book:
+        book.add_review(review)
+    db = sqlite3.connect(path)
+    db.executescript(
+        "CREATE TABLE old (submission TEXT NOT NULL, task TEXT NOT NULL, check_id TEXT NOT NULL, "
+        "answer TEXT NOT NULL, points INTEGER NOT NULL, comment TEXT NOT NULL, decided TEXT NOT "
+        "NULL, PRIMARY KEY (submission, task, check_id)); INSERT INTO old SELECT * FROM reviews; "
+        "DROP TABLE reviews; ALTER TABLE old RENAME TO reviews; DROP TABLE origins; "
+        "PRAGMA user_version = 1"
+    )
+    db.close()
+    with Gradebook(path) as book:
+        assert book.reviews() == [review]
+        book.add_review(review_of(make_report(excerpt="another")))
+        assert len(book.reviews()) == 2

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from grader.gradebook import Gradebook, Review, result_key
@@ -76,9 +76,13 @@ class SubmissionPages:
         folder = self._out / submission
         return (folder / "report.html").is_file() and (folder / "result.json").is_file()
 
+    def reviews_of(self, submission: str) -> Sequence[Review]:
+        """Return all decisions on a submission, those on earlier answers included."""
+        return self._reviews.get(submission, ())
+
     def reviewed(self, report: Report) -> Report:
         """Return the report with the decisions of persons."""
-        return apply_reviews(report, self._reviews.get(report.submission, ()))
+        return apply_reviews(report, self.reviews_of(report.submission))
 
     def draw(self, report: Report) -> None:
         """Write the submission's files.
@@ -118,7 +122,7 @@ def write_class(
     for report in map(pages.reviewed, gradebook.reports(run)):
         rows.append(summarize(report))
         table.append(gradebook_row(report))
-        waiting.extend(review_rows(report))
+        waiting.extend(review_rows(report, pages.reviews_of(report.submission)))
     before = gradebook.previous_run(run)
     previous = (
         [summarize(pages.reviewed(report)) for report in gradebook.reports(before)]

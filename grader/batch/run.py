@@ -1,7 +1,7 @@
 """A batch from paths to an output folder: what ``grader grade`` and ``grader report`` do."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from grader.batch.cluster import Cluster
 from grader.batch.grading import Job, Settings, grader_digest, settings_digest
 from grader.batch.local import LocalWorkers, Lost
 from grader.batch.pages import SubmissionPages, write_class
+from grader.batch.reviewing import Decision, Taken, keep_decisions, read_decisions, require_taken
 from grader.gradebook import Gradebook, GradebookError
 from grader.intake import find_submissions
+from grader.model import Assignment
 from grader.reports.html import RunFacts
 from grader.reports.summary import ClassRow
 
@@ -48,12 +50,14 @@ class BatchResult:
         seconds: time on the clock.
         cached: results that were taken from the gradebook.
         waiting: answers that wait for a person.
+        taken: decisions of persons that came with it.
     """
 
     rows: list[ClassRow]
     seconds: float
     cached: int
     waiting: int
+    taken: Taken
 
 
 def grade_batch(
@@ -64,6 +68,7 @@ def grade_batch(
     workers: int,
     scheduler: str = "",
     only: str | None = None,
+    reviews: Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> BatchResult:
     """Grade every submission of `paths` into `out`.
@@ -75,10 +80,12 @@ def grade_batch(
         workers: worker processes on this machine, at least 1.
         scheduler: address of a Dask scheduler whose workers grade instead; empty for this machine.
         only: name of the one submission to grade again; the others keep their results.
+        reviews: a filled `review.csv`, whose decisions are taken.
         progress: called after each submission.
 
     Raises:
         GradebookError: the output folder's gradebook cannot be used, or there is nothing to grade.
+        Refused: `paths` or `reviews` cannot be read, or decisions would be written over.
         OSError: the output folder cannot be written.
     """
     began = time.monotonic()
@@ -86,26 +93,20 @@ def grade_batch(
     jobs = [Job(name=entry.name, path=entry.path) for entry in find_submissions(paths)]
     chosen = [job for job in jobs if only in (None, job.name)]
     if not chosen:
-        listed = ", ".join(str(path) for path in paths)
-        raise GradebookError("batch.nothing", {"paths": listed, "only": only or ""})
+        values = {"paths": ", ".join(map(str, paths)), "only": only or ""}
+        raise GradebookError("batch.nothing", values)
     out.mkdir(parents=True, exist_ok=True)
+    require_taken(out, reviews)
     with Gradebook(out / GRADEBOOK) as gradebook:
+        decisions = _decisions(reviews, assignment, [job.name for job in jobs])
         identity = msgspec.json.encode(settings).decode() + settings_digest(settings, assignment)
         run = gradebook.begin_run(settings.assignment, identity)
-        pages = SubmissionPages(
-            out,
-            assignment,
-            language=settings.language,
-            code=grader_digest(),
-            reviews=gradebook.reviews(),
-        )
+        pages = _pages(out, assignment, settings.language, gradebook)
         if only is not None:
             gradebook.carry_over(run, except_for=only)
-        pool: Cluster | LocalWorkers
+        pool: Cluster | LocalWorkers = LocalWorkers(settings, out, assignment, count=workers)
         if scheduler:
             pool = Cluster(settings, gradebook, assignment, address=scheduler)
-        else:
-            pool = LocalWorkers(settings, out, assignment, count=workers)
         sources = {job.name: str(job.path) for job in chosen}
         finished = cached = 0
         for event in pool.grade(chosen):
@@ -126,19 +127,57 @@ def grade_batch(
             finished, cached = finished + 1, cached + event.cached
             progress(Progress(finished, len(chosen), event.name, cached=event.cached))
         gradebook.end_run(run)
+        taken = keep_decisions(gradebook, run, decisions)
+        pages = _pages(out, assignment, settings.language, gradebook)
+        _draw_changed(gradebook, run, pages, {decision.submission for decision in decisions})
         seconds = time.monotonic() - began
         facts = RunFacts(seconds=seconds, workers=workers, cached=cached, handed_in=len(jobs))
         rows, waiting = write_class(
             out, gradebook, run, pages, assignment, language=settings.language, facts=facts
         )
-    return BatchResult(rows=rows, seconds=seconds, cached=cached, waiting=waiting)
+    return BatchResult(rows=rows, seconds=seconds, cached=cached, waiting=waiting, taken=taken)
 
 
-def draw_again(out: Path, *, language: str, assignment: str | None = None) -> BatchResult:
+def _decisions(
+    reviews: Path | None, assignment: Assignment, names: Collection[str]
+) -> list[Decision]:
+    return [] if reviews is None else read_decisions(reviews, assignment, names)
+
+
+def _pages(out: Path, assignment: Assignment, language: str, book: Gradebook) -> SubmissionPages:
+    return SubmissionPages(
+        out, assignment, language=language, code=grader_digest(), reviews=book.reviews()
+    )
+
+
+def _draw_changed(
+    gradebook: Gradebook, run: int, pages: SubmissionPages, names: Collection[str]
+) -> None:
+    """Draw the pages of submissions on which persons have just decided."""
+    if not names:
+        return
+    keys = gradebook.graded(run)
+    for report in gradebook.reports(run):
+        if report.submission in names:
+            pages.draw(report)
+            drawn = pages.drawn_from(report.submission, keys[report.submission])
+            gradebook.add_drawn(report.submission, drawn)
+
+
+def draw_again(
+    out: Path, *, language: str, assignment: str | None = None, reviews: Path | None = None
+) -> BatchResult:
     """Draw all pages and tables of `out` again from its gradebook, running nothing.
+
+    Args:
+        out: the output folder.
+        language: of the pages.
+        assignment: name or folder; that of the latest run where None.
+        reviews: a filled `review.csv`, whose decisions are taken.
 
     Raises:
         GradebookError: there is no gradebook, or it is empty.
+        Refused: `reviews` cannot be read, or decisions would be written over.
         OSError: the folder cannot be written.
     """
     began = time.monotonic()
@@ -150,14 +189,16 @@ def draw_again(out: Path, *, language: str, assignment: str | None = None) -> Ba
         if run is None:
             raise GradebookError("gradebook.none", {"path": str(path)})
         declared = load_assignment(assignment or gradebook.assignment_of(run))
-        pages = SubmissionPages(
-            out, declared, language=language, code=grader_digest(), reviews=gradebook.reviews()
-        )
+        names = gradebook.graded(run)
+        decisions = _decisions(reviews, declared, names)
+        require_taken(out, reviews)
+        taken = keep_decisions(gradebook, run, decisions)
+        pages = _pages(out, declared, language, gradebook)
         for report in gradebook.reports(run):
             pages.draw(report)
-        facts = RunFacts(seconds=0.0, workers=0, cached=0, handed_in=len(gradebook.graded(run)))
+        facts = RunFacts(seconds=0.0, workers=0, cached=0, handed_in=len(names))
         rows, waiting = write_class(
             out, gradebook, run, pages, declared, language=language, facts=facts
         )
     seconds = time.monotonic() - began
-    return BatchResult(rows=rows, seconds=seconds, cached=len(rows), waiting=waiting)
+    return BatchResult(rows=rows, seconds=seconds, cached=len(rows), waiting=waiting, taken=taken)

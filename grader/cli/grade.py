@@ -12,7 +12,7 @@ from grader.batch.grading import Settings
 from grader.batch.run import BatchResult, Progress, draw_again, grade_batch
 from grader.cli.main import PASSED
 from grader.cli.show import error_console, guarded
-from grader.messages import message
+from grader.messages import message, plural
 from grader.reports.clean import clean_line
 
 
@@ -59,6 +59,7 @@ def grade_all(
     workers: int,
     scheduler: str,
     only: str | None,
+    reviews: Path | None,
 ) -> int:
     """Grade a batch and say where to look; return the exit code."""
 
@@ -71,6 +72,7 @@ def grade_all(
                 workers=workers,
                 scheduler=scheduler,
                 only=only,
+                reviews=reviews,
                 progress=progress,
             )
         _print_result(result, out, settings.language)
@@ -79,13 +81,12 @@ def grade_all(
     return guarded(action, language=settings.language)
 
 
-def draw_all(folder: Path, *, language: str, assignment: str | None) -> int:
+def draw_all(folder: Path, *, language: str, assignment: str | None, reviews: Path | None) -> int:
     """Draw an output folder again and say where to look; return the exit code."""
 
     def action() -> int:
-        _print_result(
-            draw_again(folder, language=language, assignment=assignment), folder, language
-        )
+        result = draw_again(folder, language=language, assignment=assignment, reviews=reviews)
+        _print_result(result, folder, language)
         return PASSED
 
     return guarded(action, language=language)
@@ -103,6 +104,12 @@ def _print_result(result: BatchResult, out: Path, language: str) -> None:
     say("cli.done", count=count, seconds=f"{result.seconds:.1f}", rate=rate)
     if result.cached:
         say("cli.done-cached", count=result.cached)
+    for code, number in (
+        ("cli.reviews-held", result.taken.held),
+        ("cli.reviews-changed", result.taken.changed),
+    ):
+        if number:
+            console.print(plural(code, number, language=language))
     say("cli.look-at", path=out / "index.html")
     if result.waiting:
         say("cli.waits", count=result.waiting, path=out / "review.csv")

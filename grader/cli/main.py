@@ -97,6 +97,9 @@ def check(
 )
 @click.option("--scheduler", default="", help="Grade on the Dask cluster at this address.")
 @click.option("--only", help="Grade the submission of this name again.")
+@click.option(
+    "--reviews", type=click.Path(path_type=Path), help="Take the decisions in this review.csv."
+)
 @click.option("--unsafe", is_flag=True, help="Grade even where the machine cannot isolate.")
 def grade(
     paths: tuple[Path, ...],
@@ -104,6 +107,7 @@ def grade(
     workers: int,
     scheduler: str,
     only: str | None,
+    reviews: Path | None,
     unsafe: bool,  # noqa: FBT001  # click passes by name
     assignment: str,
     lang: str | None,
@@ -121,18 +125,32 @@ def grade(
         language=lang or default_language(),
         unsafe=unsafe,
     )
-    sys.exit(grade_all(paths, out, settings, workers=workers, scheduler=scheduler, only=only))
+    sys.exit(
+        grade_all(
+            paths,
+            out,
+            settings,
+            workers=workers,
+            scheduler=scheduler,
+            only=only,
+            reviews=reviews,
+        )
+    )
 
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--lang", type=click.Choice(["en", "ru"]), help="Language (default: the locale's).")
 @click.option("--assignment", help="Name or folder (default: the one that was graded).")
-def report(folder: Path, lang: str | None, assignment: str | None) -> None:
+@click.option(
+    "--reviews", type=click.Path(path_type=Path), help="Take the decisions in this review.csv."
+)
+def report(folder: Path, lang: str | None, assignment: str | None, reviews: Path | None) -> None:
     """Draw the pages of an output folder again; nothing is run."""
     from grader.cli.grade import draw_all
 
-    sys.exit(draw_all(folder, language=lang or default_language(), assignment=assignment))
+    language = lang or default_language()
+    sys.exit(draw_all(folder, language=language, assignment=assignment, reviews=reviews))
 
 
 for _command in (check, grade):

@@ -18,6 +18,7 @@ _CONTROLS = re.compile(
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_PRECEDED = (*_FORMULA_STARTS, "'")
 
 MOST_CHARACTERS = 8000
 
@@ -47,7 +48,14 @@ def clean_line(text: str, *, most: int = 200) -> str:
 def csv_cell(text: str, *, most: int = 2000) -> str:
     """Return `text` as a cell that no spreadsheet takes for a formula.
 
-    A leading ``= + - @`` is preceded by an apostrophe, as OWASP's "CSV Injection" page advises.
+    A leading ``= + - @`` is preceded by an apostrophe, as OWASP's "CSV Injection" page advises, and
+    so is an apostrophe, that `read_csv_cell` can tell which one was there.
     """
     text = clean(text, most=most)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if text.lstrip().startswith(_PRECEDED) else text
+
+
+def read_csv_cell(cell: str) -> str:
+    """Return the text that `csv_cell` made a cell of."""
+    rest = cell.removeprefix("'")
+    return rest if rest.lstrip().startswith(_PRECEDED) else cell

@@ -3,13 +3,18 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
+from grader.gradebook import Review
 from grader.model import Assignment, Report
 from grader.reports.clean import csv_cell
 from grader.reports.json import decimal
-from grader.reviews import WAITING, fingerprint
+from grader.reviews import WAITING, fingerprint, lapsed
 
-REVIEW_COLUMNS = ("submission", "task", "check", "answer", "excerpt", "points", "comment")
+REVIEW_COLUMNS = (
+    *("submission", "task", "check", "answer", "excerpt"),
+    *("page", "possible", "earlier", "points", "comment"),
+)
 
 
 def gradebook_header(assignment: Assignment) -> list[str]:
@@ -35,20 +40,39 @@ def gradebook_row(report: Report) -> list[str]:
     return row
 
 
-def review_rows(report: Report) -> Iterator[list[str]]:
-    """Yield the rows of `review.csv` for what waits for a person in a submission."""
+def review_rows(report: Report, reviews: Iterable[Review]) -> Iterator[list[str]]:
+    """Yield the rows of `review.csv` for a submission: what waits for a person.
+
+    A decision on an answer that has changed since is asked again, with what it was.
+
+    Args:
+        report: with the decisions that hold.
+        reviews: all decisions on the submission.
+    """
+    earlier = lapsed(report, reviews)
     for task in report.tasks:
         for check in task.checks:
-            if check.outcome in WAITING and check.possible > 0:
+            before = earlier.get((task.id, check.id))
+            if before is not None or (check.outcome in WAITING and check.possible > 0):
+                page = f"{quote(report.submission)}/report.html#{task.id}.{check.id}"
                 yield [
                     csv_cell(report.submission),
                     task.id,
                     check.id,
                     fingerprint(report, task, check),
                     csv_cell(check.excerpt, most=1000),
+                    csv_cell(page),
+                    f"{decimal(check.possible):.2f}",
+                    _earlier(before),
                     "",
                     "",
                 ]
+
+
+def _earlier(review: Review | None) -> str:
+    if review is None:
+        return ""
+    return csv_cell(f"{decimal(review.points):.2f} {review.comment}".strip())
 
 
 def render_csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

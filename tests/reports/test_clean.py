@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.reports.clean import clean, clean_line, csv_cell
+from grader.reports.clean import clean, clean_line, csv_cell, read_csv_cell
 from grader.reports.csv import render_csv
 
 
@@ -57,3 +57,8 @@ def test_a_table_reads_back_as_it_was_written(rows):
     text = render_csv(["a", "b"], rows)
     read = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     assert read == [["a", "b"], *rows]
+
+
+@given(text=st.text(st.one_of(st.characters(), st.sampled_from("'=+-@ \t")), max_size=20))
+def test_a_cell_reads_back_as_the_text_it_was_made_of(text):
+    assert read_csv_cell(csv_cell(text)) == clean(text, most=2000)

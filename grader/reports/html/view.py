@@ -53,6 +53,7 @@ class CheckView:
     points: str
     text: str
     advice: bool
+    reviewed: bool
     comment: str
     tables: tuple[Table, ...]
     figures: tuple[Figure, ...]
@@ -211,6 +212,7 @@ class _Drawing:
             else "",
             text=check_text(check, self._language),
             advice=check.possible == 0,
+            reviewed=check.reviewed,
             comment=clean(check.comment),
             tables=tuple(tables),
             figures=tuple(figures),
