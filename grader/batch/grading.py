@@ -92,9 +92,16 @@ def settings_digest(settings: Settings, assignment: Assignment) -> str:
     )
 
 
+_NOTHING = frozenset({"intake.empty", "intake.nothing-to-grade"})
+
+
 def refused_report(assignment: Assignment, name: str, refused: Refused) -> Report:
-    """Return the report of a file that is no submission: everything missing, with the reason."""
-    return _empty_report(assignment, name, Outcome.MISSING, refused.code, refused.values)
+    """Return the report of a file that cannot be read: a person opens it, with the reason.
+
+    Only where nothing was handed in is everything missing.
+    """
+    outcome = Outcome.MISSING if refused.code in _NOTHING else Outcome.REVIEW
+    return _empty_report(assignment, name, outcome, refused.code, refused.values)
 
 
 def failed_report(assignment: Assignment, name: str, reason: str) -> Report:
@@ -127,6 +134,7 @@ def _empty_report(
                     points=0,
                     possible=check.possible,
                     code=code if staff else "judge.refused",
+                    excerpt=values.get("file", "") if outcome is Outcome.REVIEW else "",
                     staff=note if position == 0 else [],
                 )
                 for position, check in enumerate(task.checks)

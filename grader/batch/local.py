@@ -29,7 +29,7 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         self.job = job
-        line = msgspec.json.encode(JobLine(name=job.name, path=str(job.path.resolve())))
+        line = msgspec.json.encode(JobLine(name=job.name, path=str(job.path.absolute())))
         self.connection.sendall(line + b"\n")
 
     def take(self) -> Done | None:

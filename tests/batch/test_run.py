@@ -57,6 +57,9 @@ def graded(tmp_path_factory):
     base = tmp_path_factory.mktemp("batch")
     handed_in = hand_in(base / "in")
     (handed_in / "broken.ipynb").write_text("{ this is no notebook")
+    (handed_in / "nothing").mkdir()
+    (base / "elsewhere.py").write_text("# Task 2\nneuron = lambda x: 1.0 - x\n")
+    (handed_in / "link.py").symlink_to(base / "elsewhere.py")
     (handed_in / "=cmd|'x'!A1.py").write_text("print(1)\n")
     (handed_in / "index.html").write_text("not a submission")
     grade_batch([handed_in], base / "out", SETTINGS, workers=2)
@@ -77,6 +80,17 @@ def test_a_broken_file_is_named_and_stops_nothing(graded):
     assert broken["points"] == 0
     assert broken["notes"][0]["code"].startswith("intake.")
     assert "broken.ipynb" in json.dumps(broken["notes"])
+
+
+def test_what_cannot_be_read_waits_for_a_person_and_nothing_is_missing(graded):
+    found = results(graded / "out")
+    assert found["broken"]["to_review"] == found["broken"]["possible"]
+    assert found["nothing"]["to_review"] == 0
+    assert {task["outcome"] for task in found["nothing"]["tasks"]} == {"missing"}
+
+
+def test_a_link_out_of_the_folder_is_not_followed(graded):
+    assert results(graded / "out")["link"]["notes"][0]["code"] == "intake.not-a-file"
 
 
 def test_a_formula_in_a_name_is_text_in_the_tables(graded):
