@@ -203,6 +203,45 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     text: str
 
 
+class PrintedFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """A line with memory figures that the notebook kept, and the rerun's.
+
+    Attributes:
+        cell: index of the code cell.
+        shown: what the notebook kept of its own run.
+        text: what the rerun printed or raised in its place; ``""`` where nothing.
+        same: whether the rerun has the same figures in the same order; words around them do not
+            matter, nor does what a later PyTorch adds at the end of the line.
+    """
+
+    cell: int
+    shown: str
+    text: str
+    same: bool
+
+
+class MemoryPrinted(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="memory-printed"
+):
+    """Memory figures of the notebook's own run beside the rerun's; they decide nothing.
+
+    Attributes:
+        card: the card of the rerun.
+        profile: its runtime profile, as ``1.12``; empty for the installed torch's.
+        named: the card that the notebook's outputs name, empty where they name none.
+        equal: how many lines have the same figures.
+        different: how many have others.
+        figures: the first of them.
+    """
+
+    card: str
+    profile: str
+    named: str
+    equal: int
+    different: int
+    figures: tuple[PrintedFigure, ...]
+
+
 class StudentText(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="student-text"):
     """What the student wrote, for a person to read.
 
@@ -256,6 +295,7 @@ Evidence = (
     | MemoryBars
     | MemoryTimeline
     | Refusal
+    | MemoryPrinted
     | StudentText
     | StudentPicture
     | Comparison

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from grader.checks.view import Card, ChildGone, Ran, SectionView
+from grader.devices import choose_card, figures_of, missing_device, require_known
 from grader.evidence import as_data
 from grader.intake import cut_sections
 from grader.model import (
@@ -32,13 +33,9 @@ from grader.model import (
 from grader.running import Run
 from grader.sandbox.protocol import BoundName, CellDone, ProtocolError, Start
 from grader.sandbox.session import Server, ServerFailed
-from grader.vgpu.cards import CARDS, find_card
-from grader.vgpu.profiles import find_profile
 
 SEED = 20221204
 """Every submission starts from the same seed, so that two runs agree."""
-
-DEFAULT_CARD = "Tesla T4"
 
 _ENDED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
 
@@ -74,6 +71,9 @@ class Judge:
         card: name of the card to imitate; empty for the one the submission's outputs name.
         profile: runtime profile of the virtual GPU; empty for what those outputs show.
         only: id of the one task to judge; None for all.
+
+    Raises:
+        DeviceError: there is no such card or profile.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Judge:
         profile: str = "",
         only: str | None = None,
     ) -> None:
+        require_known(card, profile)
         self._assignment = assignment
         self._server = server
         self._card = card
@@ -102,15 +103,18 @@ class Judge:
         """
         began = time.monotonic()
         printed = "\n".join(cell.printed for cell in submission.cells if cell.printed)
-        card, profile = self._choose_card(printed), self._profile or find_profile(printed) or ""
+        card = choose_card(printed, card=self._card, profile=self._profile)
         start = Start(
             seed=SEED,
             files=dict(submission.files),
             card=card.name,
-            profile=profile,
+            profile=card.profile,
             output_bytes=self._assignment.limits.output_bytes,
         )
         course = _Course(notes=[(code, dict(values)) for code, values in submission.notes])
+        missing = missing_device(self._server)
+        if missing is not None:
+            course.notes.append(missing)
         sections = cut_sections(submission, self._assignment)
         with Run(self._server, start, self._assignment.limits) as run:
             for section in sections:
@@ -120,22 +124,14 @@ class Judge:
             assignment=self._assignment.name,
             submission=submission.name,
             card=card.name,
-            profile=profile,
+            profile=card.profile,
+            figures=figures_of(card, self._server.device),
             seconds=round(time.monotonic() - began, 4),
             tasks=_with_anomalies(tasks, run.anomalies),
             cells=_cell_results([cell for part in sections for cell in part.cells], course),
             notes=course.notes,
             isolation=list(self._server.layers),
             digest=submission.digest,
-        )
-
-    def _choose_card(self, printed: str) -> Card:
-        found = CARDS.get(self._card) or find_card(printed) or CARDS[DEFAULT_CARD]
-        return Card(
-            name=self._card if self._card == "real" else found.name,
-            exact=found.exact,
-            usable_bytes=found.usable,
-            others={card.name: card.usable for card in CARDS.values() if card is not found},
         )
 
     # -------------------------------------------------------------- a section

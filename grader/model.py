@@ -362,12 +362,19 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the judge found about one submission; rendering adds nothing to it."""
+    """Everything the judge found about one submission; rendering adds nothing to it.
+
+    Attributes:
+        card: the GPU that the code ran on or that was imitated.
+        figures: what its figures are worth: ``exact`` byte for byte, ``estimated``, or empty where
+            there was no GPU.
+    """
 
     assignment: str
     submission: str
     card: str
     profile: str
+    figures: str = ""
     seconds: float
     tasks: list[TaskResult]
     cells: list[CellResult]

@@ -3,16 +3,23 @@
 One warm server grades them all, as `grader grade` would.
 """
 
+import html
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from grader.assignments import load_assignment
 from grader.intake import read_submission
 from grader.judge import Judge
+from grader.messages import message
+from grader.reports.html import render_report
+from grader.reports.json import as_result
+from grader.reports.terminal import print_report
 from grader.sandbox.session import Server
 from tests.expectation import differences, read_expectation
 
@@ -161,3 +168,33 @@ def test_the_example_notebook_without_a_device_leaves_the_memory_tasks_to_a_pers
 ):
     report = grade_without_device(Path(NOTEBOOK))
     assert (report.points, report.to_review) == (1100, 900)
+
+
+@needs_notebook
+def test_every_memory_figure_the_example_notebook_kept_is_equal_in_the_rerun(grade):
+    report = grade(Path(NOTEBOOK))
+    found = {
+        task.id: evidence
+        for task in report.tasks
+        for check in task.checks
+        for evidence in check.evidence
+        if evidence["kind"] == "memory-printed"
+    }
+    counts = {name: (item["equal"], item["different"]) for name, item in found.items()}
+    assert counts == {"vram-limits": (10, 0), "oom": (1, 0), "linear-vram": (6, 0)}
+    assert {item["card"] for item in found.values()} == {"Tesla T4"}
+    assert {item["profile"] for item in found.values()} == {"1.12"}
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize(("card", "figures"), [("Tesla T4", "exact"), ("NVIDIA L4", "estimated")])
+def test_a_report_says_whether_the_figures_of_its_card_are_exact(grade, language, card, figures):
+    report = grade(SUBMISSIONS / "first-half", card=card)
+    words = message(f"device.card-{figures}", {"card": card}, language=language)
+    assert as_result(report)["figures"] == figures
+    assignment = load_assignment("intro-to-torch")
+    page = render_report(report, assignment, language=language)
+    assert html.escape(words) in page
+    screen = Console(file=io.StringIO(), width=300)
+    print_report(report, assignment, language=language, console=screen)
+    assert words in screen.file.getvalue()

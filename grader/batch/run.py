@@ -13,6 +13,7 @@ from grader.batch.grading import Job, Settings, grader_digest, settings_digest
 from grader.batch.local import LocalWorkers, Lost
 from grader.batch.pages import SubmissionPages, write_class
 from grader.batch.reviewing import Decision, Taken, keep_decisions, read_decisions, require_taken
+from grader.devices import require_known
 from grader.gradebook import Gradebook, GradebookError
 from grader.intake import find_submissions
 from grader.model import Assignment
@@ -95,6 +96,7 @@ def grade_batch(
     if not chosen:
         values = {"paths": ", ".join(map(str, paths)), "only": only or ""}
         raise GradebookError("batch.nothing", values)
+    require_known(settings.card, settings.profile)
     out.mkdir(parents=True, exist_ok=True)
     require_taken(out, reviews)
     with Gradebook(out / GRADEBOOK) as gradebook:

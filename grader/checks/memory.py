@@ -27,6 +27,7 @@ from grader.checks.memory_log import (
     usable,
     was_halved,
 )
+from grader.checks.memory_printed import printed_figures
 from grader.checks.memory_words import find_unjudged, judge_words, nothing_on_device, without_use
 from grader.checks.student_text import (
     MOST_EXCERPT,
@@ -91,7 +92,7 @@ class LargestTensors:
             ),
         )
         first = findings[0]
-        findings[0] = _with_evidence(first, bars, timeline(view.card, logs))
+        findings[0] = _with_evidence(first, bars, *_over_cells(view, logs))
         return [*findings, self._compare(view)]
 
     def _largest(
@@ -224,7 +225,7 @@ class OutOfMemory:
                 outcome=_ended_outcome(view) or Outcome.FAILED,
                 code="memory.cell-ended" if _ended_outcome(view) else "memory.not-refused",
                 values=share(peak, view.card, logs),
-                evidence=(timeline(view.card, logs),),
+                evidence=_over_cells(view, logs),
             )
         else:
             finding = nothing_on_device(view)
@@ -233,7 +234,7 @@ class OutOfMemory:
     def _refused(self, view: SectionView, refused: list[CellLog], logs: list[CellLog]) -> Finding:
         ran, log = refused[0]
         first = log.refusals[0] if log.refusals else None
-        evidence: list[Evidence] = [timeline(view.card, logs)]
+        evidence: list[Evidence] = [*_over_cells(view, logs)]
         values = {"cell": str(ran.cell.index or 0), "count": str(log.refusal_count)}
         if first is not None:
             evidence.insert(
@@ -283,7 +284,7 @@ class FillMemory:
             outcome=Outcome.PASSED if full else Outcome.FAILED,
             code="memory.filled" if full else "memory.not-filled",
             values=share(log.peak_allocated, view.card, logs),
-            evidence=(timeline(view.card, logs),),
+            evidence=_over_cells(view, logs),
             cells=(ran.cell.index or 0,),
         )
 
@@ -312,6 +313,11 @@ class FillMemory:
             values=values,
             cells=cells,
         )
+
+
+def _over_cells(view: SectionView, logs: list[CellLog]) -> tuple[Evidence, ...]:
+    """Return the memory over the section's cells, and what the notebook itself printed of it."""
+    return timeline(view.card, logs), *printed_figures(view, logs)
 
 
 def _with_evidence(finding: Finding, *evidence: Evidence) -> Finding:

@@ -55,12 +55,16 @@ class Card:
         exact: whether its figures are exact or estimated.
         usable_bytes: the most that can be reserved on it.
         others: usable bytes of other known cards by name.
+        profile: the runtime profile, as ``1.12``; empty for the installed torch's.
+        named: the card that the submission's outputs name, empty where they name none.
     """
 
     name: str = ""
     exact: bool = False
     usable_bytes: int = 0
     others: Mapping[str, int] = field(default_factory=dict)
+    profile: str = ""
+    named: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from grader.model import Outcome, Report
 from grader.reports.json import encode_result
 from grader.reports.terminal import print_report
 from grader.sandbox.session import Server
-from grader.vgpu.cards import CARDS
 
 
 def exit_code(report: Report) -> int:
@@ -45,10 +44,6 @@ def check_once(
                 ids = ", ".join(t.id for t in declared.tasks)
                 values = {"assignment": declared.name, "task": task, "tasks": ids}
                 say("cli.unknown-task", values, language=language)
-                return WRONG_USE
-            if card and card != "real" and card not in CARDS:
-                values = {"card": card, "cards": ", ".join(CARDS)}
-                say("cli.unknown-card", values, language=language)
                 return WRONG_USE
             submission = read_submission(path)
             judge = Judge(declared, server, card=card, profile=profile, only=task)

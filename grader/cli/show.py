@@ -7,6 +7,7 @@ from rich.console import Console
 
 from grader.assignments import AssignmentError
 from grader.cli.main import GRADER_FAILED, WRONG_USE
+from grader.devices import DeviceError
 from grader.gradebook import GradebookError
 from grader.intake import Refused
 from grader.messages import message
@@ -28,7 +29,7 @@ def guarded(action: Callable[[], int], *, language: str) -> int:
     """Run a command's work; what goes wrong becomes a message and an exit code."""
     try:
         return action()
-    except (AssignmentError, GradebookError, Refused) as error:
+    except (AssignmentError, DeviceError, GradebookError, Refused) as error:
         say(error.code, error.values, language=language)
         return WRONG_USE
     except ServerFailed as error:

@@ -24,6 +24,7 @@ def as_result(report: Report) -> dict[str, Any]:
         "undecided": decimal(report.undecided),
         "card": report.card,
         "profile": report.profile,
+        "figures": report.figures,
         "seconds": report.seconds,
         "isolation": report.isolation,
         "digest": report.digest,

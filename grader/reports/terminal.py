@@ -148,8 +148,8 @@ def _print_counterexample(out: Console, evidence: dict[str, str], language: str)
 
 def _print_foot(out: Console, report: Report, language: str, page: Path | None) -> None:
     out.print()
-    if report.card:
-        card = message("cli.card", {"card": report.card}, language=language)
+    if report.figures:
+        card = message(f"device.card-{report.figures}", {"card": report.card}, language=language)
         out.print(Text(clean_line(card), style="dim"))
     if report.isolation:
         layers = {"layers": ", ".join(report.isolation)}

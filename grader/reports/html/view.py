@@ -141,8 +141,9 @@ class _Drawing:
 
     def _facts(self) -> tuple[str, ...]:
         facts = []
-        if self._report.card:
-            facts.append(self.word("cli.card", card=clean_line(self._report.card)))
+        if self._report.figures:
+            code = f"device.card-{self._report.figures}"
+            facts.append(self.word(code, card=clean_line(self._report.card)))
         layers = ", ".join(self._report.isolation)
         none = self.word("cli.isolation-none")
         facts.append(self.word("cli.isolation", layers=layers) if layers else none)
@@ -273,14 +274,35 @@ class _Drawing:
         if kind == "memory-bars":
             rows = tuple((dtype, f"{most:,}", f"{used:,}") for dtype, used, most in data["rows"])
             header = (self.word("page.dtype"), self.word("page.most-bytes"), yours)
-            title = clean_line(data["card"]) + ("" if data["exact"] else " ≈")
+            title = clean_line(data["card"])
+            if not data["exact"]:
+                title = self.word("page.estimated", card=title)
             return _table(title, header, rows, compare=False)
         if kind == "memory-timeline":
             rows = tuple(tuple(f"{value:,}" for value in cell) for cell in data["cells"])
             codes = ("page.cell-short", "page.allocated", "page.reserved", "page.peak")
             header = (*map(self.word, codes), self.word("page.refusals"))
             return _table(clean_line(data["card"]), header, rows, compare=False)
+        if kind == "memory-printed":
+            return self._memory_printed(data)
         return self._expression_or_graph(data)
+
+    def _memory_printed(self, data: dict[str, Any]) -> Table:
+        card, named = clean_line(data["card"]), clean_line(data["named"])
+        code = "page.memory-printed-other" if named not in ("", card) else "page.memory-printed"
+        counts = {key: str(data[key]) for key in ("equal", "different")}
+        title = f"{self.word(code, card=card, named=named)}. {self.word('page.memory-equal', **counts)}"
+        rows = tuple(
+            (
+                str(figure["cell"]),
+                clean_line(figure["shown"], most=300),
+                clean_line(figure["text"], most=300),
+                self.word("page.same" if figure["same"] else "page.other"),
+            )
+            for figure in data["figures"]
+        )
+        header = (self.word("page.cell-short"), self.word("page.printed"), self.word("page.rerun"))
+        return _table(title, (*header, ""), rows, compare=False)
 
     def _expression_or_graph(self, data: dict[str, Any]) -> Table | None:
         kind = data.get("kind")

@@ -1,0 +1,74 @@
+"""Which card a submission runs on, whether there is one, and what is promised of its figures."""
+
+from grader.checks.view import Card
+from grader.sandbox.session import Server
+from grader.vgpu.build import SUPPORTED_TORCH
+from grader.vgpu.cards import CARDS, find_card
+from grader.vgpu.profiles import PROFILES, find_profile
+
+DEFAULT_CARD = "Tesla T4"
+
+
+class DeviceError(Exception):
+    """There is no such card or profile; the message says which there are.
+
+    Attributes:
+        code: entry of the message catalogue.
+        values: fill that message.
+    """
+
+    def __init__(self, code: str, values: dict[str, str]) -> None:
+        super().__init__(f"{code} {values}")
+        self.code = code
+        self.values = values
+
+
+def require_known(card: str, profile: str) -> None:
+    """Refuse a card or a profile that nobody knows; empty ones are chosen later.
+
+    Raises:
+        DeviceError: there is none of that name.
+    """
+    if card and card not in CARDS:
+        raise DeviceError("device.unknown-card", {"card": card, "cards": ", ".join(CARDS)})
+    if profile and profile not in PROFILES:
+        values = {"profile": profile, "profiles": ", ".join(PROFILES)}
+        raise DeviceError("device.unknown-profile", values)
+
+
+def choose_card(printed: str, *, card: str, profile: str) -> Card:
+    """Return the card to imitate: the one that was asked for, else what the outputs name.
+
+    Args:
+        printed: what the submission kept of its own run.
+        card: name of the card, empty for the one that `printed` names.
+        profile: runtime profile, empty for the one whose error texts `printed` shows.
+    """
+    named = find_card(printed)
+    chosen = CARDS[card] if card else named or CARDS[DEFAULT_CARD]
+    return Card(
+        name=chosen.name,
+        exact=chosen.exact,
+        usable_bytes=chosen.usable,
+        others={other.name: other.usable for other in CARDS.values() if other is not chosen},
+        profile=profile or find_profile(printed) or "",
+        named=named.name if named else "",
+    )
+
+
+def figures_of(card: Card, device: str) -> str:
+    """Return what the figures of a report are worth: ``exact``, ``estimated`` or empty for none."""
+    if device != "virtual":
+        return ""
+    return "exact" if card.exact else "estimated"
+
+
+def missing_device(server: Server) -> tuple[str, dict[str, str]] | None:
+    """Return the sentence on why there is no virtual card here, and how to get it; None if it is.
+
+    The sentence stands in every report, since the tasks on video memory cannot be judged.
+    """
+    state, _, reason = server.device.partition(": ")
+    if state != "unavailable":
+        return None
+    return f"device.{reason}", {"torch": server.torch, "supported": SUPPORTED_TORCH}
