@@ -2,6 +2,7 @@
 
 import ast
 import re
+from typing import Literal
 
 from grader.intake.bounds import Bounds, refuse, require_size
 from grader.intake.headings import read_heading
@@ -18,7 +19,7 @@ from grader.model import Cell
 
 _MARK = re.compile(r"#\s?%%(?P<rest>.*)|# In\s?\[[ \d]*\]:?\s*\Z|# <(?P<old>\w+)cell>\s*\Z")
 _MARKDOWN = re.compile(r"[^\[]{0,80}\[(?:markdown|md|raw)\]")
-_NBCONVERT = re.compile(r"(?m)^# In\s?\[")
+_NBCONVERT = re.compile(r"(?m)^# In\s?\[[ \d]*\]:?\s*$")
 
 
 def read_script(data: bytes, file: str, bounds: Bounds) -> SourceFile:
@@ -38,16 +39,19 @@ def read_script(data: bytes, file: str, bounds: Bounds) -> SourceFile:
     pieces = _marked_pieces(text, masked) or _statement_pieces(text, masked)
     if len(pieces) > bounds.cells:
         raise refuse("too-many-cells", file, bound=bounds.cells)
-    read = SourceFile(_numbered(pieces, file))
+    # What nbconvert exported was a notebook: its magics are calls of `get_ipython()`.
+    style: Style = "notebook" if _NBCONVERT.search(masked) else "script"
+    read = SourceFile(_numbered(pieces, file, style))
     if encoding not in ("utf-8-sig", "utf-16"):
         read.notes.append(("intake.decoded-as", {"file": file, "found": encoding}))
     return read
 
 
+Style = Literal["notebook", "script"]
 _Piece = tuple[int, bool, str]  # first line from 0, whether it is code, the text
 
 
-def _numbered(pieces: list[_Piece], file: str) -> list[Cell]:
+def _numbered(pieces: list[_Piece], file: str, style: Style) -> list[Cell]:
     cells: list[Cell] = []
     index = 0
     for position, (first, is_code, source) in enumerate(pieces):
@@ -60,7 +64,7 @@ def _numbered(pieces: list[_Piece], file: str) -> list[Cell]:
                 index=index if is_code else None,
                 file=file,
                 line=first + 1,
-                style="script",
+                style=style,
             )
         )
     return cells
@@ -71,7 +75,9 @@ def _numbered(pieces: list[_Piece], file: str) -> list[Cell]:
 
 def _marked_pieces(text: str, masked: str) -> list[_Piece]:
     lines = text.split("\n")
-    marks = [n for n in top_level_comments(masked) if _MARK.match(lines[n])]
+    # A notebook's cell may begin with spaces, so what follows nbconvert's marks says nothing.
+    exported = {n for n, line in enumerate(lines) if _NBCONVERT.match(line)}
+    marks = sorted(exported.union(n for n in top_level_comments(masked) if _MARK.match(lines[n])))
     if not marks:
         return []
     starts = [0, *marks] if marks[0] else marks
@@ -85,6 +91,9 @@ def _marked_pieces(text: str, masked: str) -> list[_Piece]:
 def _marked_piece(first: int, lines: list[str]) -> _Piece:
     mark = _MARK.match(lines[0])
     is_markdown = mark and (_MARKDOWN.match(mark["rest"] or "") or mark["old"] == "markdown")
+    if _NBCONVERT.match(lines[0]):
+        blank = next((n for n, line in enumerate(lines) if n and line.strip()), len(lines))
+        return first + blank, True, "\n".join(lines[blank:]).rstrip()
     if not is_markdown:
         return first, True, "\n".join(lines).rstrip()
     body = "\n".join(lines[1:]).strip()

@@ -133,8 +133,18 @@ def test_marks_cut_cells_and_markdown_cells_are_text():
         ("code", "# %% Задача 2\na = 1\nb = 2", 2),
         ("text", "## Задача 3\ntext", 5),
         ("text", "more", 8),
-        ("code", "# In[5]:\nc = 3", 12),
+        ("code", "c = 3", 13),
     ]
+
+
+def test_what_nbconvert_exported_runs_as_the_notebook_that_it_was():
+    source = (
+        "#!/usr/bin/env python\n# coding: utf-8\n\n# ## Задача 2\n\n# In[1]:\n\n\n"
+        "try:\n  f()\nexcept NameError:\n  pass\n\n\n# In[ ]:\n\n\n a = 1\n b = 2\n"
+    )
+    cells = [cell for cell in read(source).cells if cell.index]
+    assert [cell.source for cell in cells][-1] == " a = 1\n b = 2"
+    assert {cell.style for cell in cells} == {"notebook"}
 
 
 @pytest.mark.parametrize(
