@@ -21,6 +21,8 @@ _MARK = re.compile(r"#\s?%%(?P<rest>.*)|# In\s?\[[ \d]*\]:?\s*\Z|# <(?P<old>\w+)
 _MARKDOWN = re.compile(r"[^\[]{0,80}\[(?:markdown|md|raw)\]")
 _NBCONVERT = re.compile(r"(?m)^# In\s?\[[ \d]*\]:?\s*$")
 
+_PREAMBLE = re.compile(r"#!|# (?:-\*- )?coding:|# In\s?\[")
+
 
 def read_script(data: bytes, file: str, bounds: Bounds) -> SourceFile:
     """Return the cells of a script, each with its first line.
@@ -81,25 +83,53 @@ def _marked_pieces(text: str, masked: str) -> list[_Piece]:
     if not marks:
         return []
     starts = [0, *marks] if marks[0] else marks
-    pieces = [
-        _marked_piece(first, lines[first:end])
-        for first, end in zip(starts, [*starts[1:], len(lines)], strict=True)
-    ]
+    pieces: list[_Piece] = []
+    for first, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        if exported:
+            pieces += _exported_pieces(first, lines[first:end])
+        else:
+            pieces.append(_marked_piece(first, lines[first:end]))
     return [piece for piece in pieces if piece[2].strip()]
 
 
 def _marked_piece(first: int, lines: list[str]) -> _Piece:
     mark = _MARK.match(lines[0])
     is_markdown = mark and (_MARKDOWN.match(mark["rest"] or "") or mark["old"] == "markdown")
-    if _NBCONVERT.match(lines[0]):
-        blank = next((n for n, line in enumerate(lines) if n and line.strip()), len(lines))
-        return first + blank, True, "\n".join(lines[blank:]).rstrip()
     if not is_markdown:
         return first, True, "\n".join(lines).rstrip()
     body = "\n".join(lines[1:]).strip()
     if quoted := _string_statement(body):
         return first, False, quoted
     return first, False, "\n".join(re.sub(r"^# ?", "", line) for line in lines[1:]).strip()
+
+
+def _exported_pieces(first: int, lines: list[str]) -> list[_Piece]:
+    """Return a code cell that nbconvert exported, without its mark, and the text cells below it.
+
+    Text cells are blocks of comments between blank lines.
+    """
+    pieces: list[_Piece] = []
+    start = 1 if _NBCONVERT.match(lines[0]) else 0
+    end = next((n for n in range(len(lines), start, -1) if _is_code_line(lines[n - 1])), start)
+    while start < end < len(lines) and lines[end].strip():
+        end += 1  # a comment right below code is the cell's own
+    while start < end and not lines[start].strip():
+        start += 1
+    if start < end:
+        pieces.append((first + start, True, "\n".join(lines[start:end])))
+    block: list[str] = []
+    for number, line in enumerate([*lines[end:], ""], start=end):
+        if line.strip():
+            if not _PREAMBLE.match(line):
+                block.append(re.sub(r"^# ?", "", line))
+        elif block:
+            pieces.append((first + number - len(block), False, "\n".join(block)))
+            block = []
+    return pieces
+
+
+def _is_code_line(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith("#")
 
 
 # ------------------------------------------------------------------ without marks

@@ -126,14 +126,12 @@ def test_marks_cut_cells_and_markdown_cells_are_text():
         "# %% Задача 2\na = 1\nb = 2\n"
         "# %% [markdown]\n# ## Задача 3\n# text\n"
         '#%% [md]\n"""\nmore\n"""\n'
-        "# In[5]:\nc = 3\n"
     )
     assert [(c.kind, c.source, c.line) for c in read(source).cells] == [
         ("code", "import torch", 1),
         ("code", "# %% Задача 2\na = 1\nb = 2", 2),
         ("text", "## Задача 3\ntext", 5),
         ("text", "more", 8),
-        ("code", "c = 3", 13),
     ]
 
 
@@ -142,9 +140,21 @@ def test_what_nbconvert_exported_runs_as_the_notebook_that_it_was():
         "#!/usr/bin/env python\n# coding: utf-8\n\n# ## Задача 2\n\n# In[1]:\n\n\n"
         "try:\n  f()\nexcept NameError:\n  pass\n\n\n# In[ ]:\n\n\n a = 1\n b = 2\n"
     )
-    cells = [cell for cell in read(source).cells if cell.index]
-    assert [cell.source for cell in cells][-1] == " a = 1\n b = 2"
-    assert {cell.style for cell in cells} == {"notebook"}
+    source += (
+        "\n\n# In words\n# and more\n\n# ## Задача 3\n\n# In[3]:\n\n\n# neuron = None\nc = 3\n# c\n"
+    )
+    cells = read(source).cells
+    assert [(cell.kind, cell.source) for cell in cells] == [
+        ("text", "## Задача 2"),
+        ("code", "try:\n  f()\nexcept NameError:\n  pass"),
+        ("code", " a = 1\n b = 2"),
+        ("text", "In words\nand more"),
+        ("text", "## Задача 3"),
+        ("code", "# neuron = None\nc = 3\n# c"),
+    ]
+    lines = source.split("\n")
+    assert all(cell.source.split("\n")[0] in lines[cell.line - 1] for cell in cells)
+    assert {cell.style for cell in cells if cell.index} == {"notebook"}
 
 
 @pytest.mark.parametrize(
