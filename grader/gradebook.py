@@ -2,13 +2,14 @@
 
 A result is committed before it counts, in write-ahead mode, so that a run killed at any moment
 resumes with what is missing. Results are found again by key: a digest of everything that decides
-them (`result_key`).
+them (`result_key`). A report is never changed once it is there, so that an earlier run stays what
+it was.
 """
 
 import datetime
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,72 +17,11 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from grader.gradebook_schema import SCHEMA, migrate, schema_of, transaction
 from grader.model import Outcome, Report
 
 if TYPE_CHECKING:
     import pandas
-
-SCHEMA = 2
-
-_CREATE = """
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    assignment TEXT NOT NULL,
-    started TEXT NOT NULL,
-    ended TEXT,
-    settings TEXT NOT NULL
-);
-CREATE TABLE reports (
-    key TEXT PRIMARY KEY,
-    reusable INTEGER NOT NULL,
-    report BLOB NOT NULL
-);
-CREATE TABLE results (
-    run INTEGER NOT NULL REFERENCES runs (id),
-    submission TEXT NOT NULL,
-    key TEXT NOT NULL REFERENCES reports (key),
-    source TEXT NOT NULL,
-    cached INTEGER NOT NULL,
-    PRIMARY KEY (run, submission)
-);
-CREATE TABLE attempts (
-    run INTEGER NOT NULL REFERENCES runs (id),
-    submission TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    ended TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-CREATE TABLE pages (
-    submission TEXT PRIMARY KEY,
-    drawn TEXT NOT NULL
-);
-"""
-
-_REVIEWS = """
-CREATE TABLE reviews (
-    submission TEXT NOT NULL,
-    task TEXT NOT NULL,
-    check_id TEXT NOT NULL,
-    answer TEXT NOT NULL,
-    points INTEGER NOT NULL,
-    comment TEXT NOT NULL,
-    decided TEXT NOT NULL,
-    PRIMARY KEY (submission, task, check_id, answer)
-);
-CREATE TABLE origins (
-    submission TEXT PRIMARY KEY,
-    origin BLOB NOT NULL
-);
-"""
-
-_FROM_1 = "\n".join(
-    (
-        "ALTER TABLE reviews RENAME TO reviews_1;",
-        _REVIEWS,
-        "INSERT INTO reviews SELECT * FROM reviews_1;",
-        "DROP TABLE reviews_1;",
-    )
-)
 
 _NEVER_REUSED = frozenset({Outcome.TIMEOUT, Outcome.GRADER_ERROR})
 
@@ -127,9 +67,14 @@ def is_reusable(report: Report) -> bool:
 
     A timeout may be the machine's doing and a grader error is ours, so neither is.
     """
+    return not has_outcome(report, _NEVER_REUSED)
+
+
+def has_outcome(report: Report, outcomes: Container[Outcome]) -> bool:
+    """Tell whether any check or cell of a report ended in one of these."""
     checks = (check.outcome for task in report.tasks for check in task.checks)
     cells = (cell.outcome for cell in report.cells)
-    return not any(outcome in _NEVER_REUSED for outcome in (*checks, *cells))
+    return any(outcome in outcomes for outcome in (*checks, *cells))
 
 
 class Gradebook:
@@ -148,12 +93,11 @@ class Gradebook:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
+            self._require_known_schema()
+            migrate(self._db)
             self._db.execute("PRAGMA foreign_keys = ON")
-            self._migrate()
         except sqlite3.DatabaseError as error:
-            raise GradebookError(
-                "gradebook.unusable", {"path": str(path), "reason": str(error)}
-            ) from error
+            raise self._trouble("gradebook.unusable", error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -164,21 +108,27 @@ class Gradebook:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Close the file; what went wrong with it becomes a message.
+
+        Raises:
+            GradebookError: the file could not be read or written, as on a full disk.
+        """
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise self._trouble("gradebook.stopped", error) from error
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
-    def _migrate(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+    def _trouble(self, code: str, error: sqlite3.Error) -> GradebookError:
+        return GradebookError(code, {"path": str(self._path), "reason": str(error)})
+
+    def _require_known_schema(self) -> None:
+        version = schema_of(self._db)
         if version > SCHEMA:
-            raise GradebookError(
-                "gradebook.too-new", {"path": str(self._path), "version": str(version)}
-            )
-        if version < SCHEMA:
-            changes = _FROM_1 if version == 1 else _CREATE + _REVIEWS
-            self._db.executescript(f"BEGIN; {changes} PRAGMA user_version = {SCHEMA}; COMMIT;")
+            values = {"path": str(self._path), "version": str(version)}
+            raise GradebookError("gradebook.too-new", values)
 
     # ------------------------------------------------------------------ runs
 
@@ -195,9 +145,18 @@ class Gradebook:
         )
         return int(cursor.lastrowid or 0)
 
-    def end_run(self, run: int) -> None:
-        """Note that every submission of the run has its result."""
-        self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), run))
+    def end_run(self, run: int, submissions: Iterable[str]) -> None:
+        """Note that every submission of the run has its result; drop results of any other.
+
+        A run that was killed and goes on may have results of what is no longer handed in.
+        """
+        gone = self.graded(run).difference(submissions)
+        with transaction(self._db):
+            self._db.executemany(
+                "DELETE FROM results WHERE run = ? AND submission = ?",
+                [(run, name) for name in gone],
+            )
+            self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), run))
 
     def latest_run(self) -> int | None:
         """Return the id of the latest run, or None in an empty gradebook."""
@@ -205,8 +164,11 @@ class Gradebook:
         return None if row[0] is None else int(row[0])
 
     def previous_run(self, run: int) -> int | None:
-        """Return the id of the run before `run`, or None."""
-        row = self._db.execute("SELECT max(id) FROM runs WHERE id < ?", (run,)).fetchone()
+        """Return the id of the last whole run of the same assignment before `run`, or None."""
+        row = self._db.execute(
+            "SELECT max(id) FROM runs WHERE id < ? AND ended IS NOT NULL AND assignment = ?",
+            (run, self.assignment_of(run)),
+        ).fetchone()
         return None if row[0] is None else int(row[0])
 
     def assignment_of(self, run: int) -> str:
@@ -216,46 +178,58 @@ class Gradebook:
 
     # ------------------------------------------------------------------ results
 
-    def find_report(self, key: str) -> Report | None:
-        """Return a report that may be taken again for this key, or None."""
-        row = self._db.execute(
-            "SELECT report FROM reports WHERE key = ? AND reusable", (key,)
-        ).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=Report)
+    def find_report(self, key: str, *, run: int = 0) -> tuple[int, Report] | None:
+        """Return a report that may be taken again for this key with its id, or None.
 
-    def add_result(
-        self, run: int, report: Report, *, key: str, source: str, cached: bool = False
-    ) -> None:
+        A timeout is taken again only by the run that saw it, which goes on after it was killed;
+        a failure of our own never is.
+        """
+        row = self._db.execute(
+            "SELECT id, report FROM reports WHERE key = :key AND (reusable OR EXISTS "
+            "(SELECT 1 FROM results WHERE run = :run AND results.report = reports.id)) "
+            "ORDER BY id DESC LIMIT 1",
+            {"key": key, "run": run},
+        ).fetchone()
+        if row is None:
+            return None
+        report = msgspec.json.decode(row[1], type=Report)
+        return None if has_outcome(report, {Outcome.GRADER_ERROR}) else (row[0], report)
+
+    def add_result(self, run: int, report: Report, *, key: str, source: str) -> None:
         """Commit a result; one that is there already for this run and submission is replaced."""
         data = msgspec.json.encode(report)
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._db.execute(
-                "INSERT INTO reports (key, reusable, report) VALUES (?, ?, ?) "
-                "ON CONFLICT (key) DO UPDATE SET reusable = excluded.reusable, "
-                "report = excluded.report",
+        with transaction(self._db):
+            cursor = self._db.execute(
+                "INSERT INTO reports (key, reusable, report) VALUES (?, ?, ?)",
                 (key, is_reusable(report), data),
             )
-            self._db.execute(
-                "INSERT OR REPLACE INTO results (run, submission, key, source, cached) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (run, report.submission, key, source, cached),
-            )
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
+            self._set_result(run, report.submission, cursor.lastrowid or 0, source, cached=False)
 
-    def carry_over(self, run: int, *, except_for: str) -> None:
-        """Take the results of the run before into `run`, but for one submission."""
-        before = self.previous_run(run)
-        if before is not None:
-            self._db.execute(
-                "INSERT OR IGNORE INTO results (run, submission, key, source, cached) "
-                "SELECT ?, submission, key, source, 1 FROM results "
-                "WHERE run = ? AND submission != ?",
-                (run, before, except_for),
-            )
+    def add_known(self, run: int, submission: str, report: int, *, source: str) -> None:
+        """Commit as a result a report that is there already, by its id."""
+        self._set_result(run, submission, report, source, cached=True)
+
+    def _set_result(
+        self, run: int, submission: str, report: int, source: str, *, cached: bool
+    ) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO results (run, submission, report, source, cached) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (run, submission, report, source, cached),
+        )
+
+    def carry_over(self, run: int, submissions: Iterable[str]) -> None:
+        """Take into `run` the latest result that each of these has in runs of its assignment."""
+        rows = self._db.execute(
+            "SELECT submission, results.report, source, max(run) FROM results "
+            "JOIN runs ON runs.id = run WHERE run < ? AND assignment = ? GROUP BY submission",
+            (run, self.assignment_of(run)),
+        ).fetchall()
+        wanted = set(submissions)
+        with transaction(self._db):
+            for name, report, source, _ in rows:
+                if name in wanted:
+                    self._set_result(run, name, report, source, cached=True)
 
     def add_attempt(self, run: int, submission: str, number: int, reason: str) -> None:
         """Note that grading a submission was tried and did not give a result."""
@@ -264,16 +238,16 @@ class Gradebook:
             (run, submission, number, _now(), reason),
         )
 
-    def graded(self, run: int) -> dict[str, str]:
-        """Return the submissions that have a result in `run`, with its key."""
-        rows = self._db.execute("SELECT submission, key FROM results WHERE run = ?", (run,))
-        return dict(rows.fetchall())
+    def graded(self, run: int) -> set[str]:
+        """Return the submissions that have a result in `run`."""
+        rows = self._db.execute("SELECT submission FROM results WHERE run = ?", (run,))
+        return {name for (name,) in rows}
 
     def reports(self, run: int) -> Iterator[Report]:
         """Yield the reports of a run by name, one at a time."""
         rows = self._db.execute(
-            "SELECT results.submission, report FROM results JOIN reports USING (key) "
-            "WHERE run = ? ORDER BY submission",
+            "SELECT submission, reports.report FROM results "
+            "JOIN reports ON reports.id = results.report WHERE run = ? ORDER BY submission",
             (run,),
         )
         for name, data in rows:

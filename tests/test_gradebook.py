@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader import gradebook_schema
 from grader.gradebook import Gradebook, GradebookError, Review, is_reusable, result_key
+from grader.gradebook_schema import SCHEMA, STEPS, schema_of
 from grader.model import CellResult, CheckResult, Outcome, Report, TaskResult
 from grader.reviews import apply_reviews, fingerprint, lapsed
 
@@ -39,7 +41,7 @@ def test_a_result_reads_back_as_it_was_added(tmp_path):
         run = book.begin_run("a", "s")
         book.add_result(run, report, key="k", source="p")
         assert list(book.reports(run)) == [report]
-        assert book.find_report("k") == report
+        assert book.find_report("k") == (1, report)
         assert book.find_report("other") is None
 
 
@@ -49,7 +51,7 @@ def test_an_unfinished_run_of_the_same_settings_goes_on(tmp_path):
         assert book.begin_run("a", "s") == first
         assert book.begin_run("a", "other") != first
         last = book.begin_run("a", "other")
-        book.end_run(last)
+        book.end_run(last, [])
         assert book.begin_run("a", "other") != last
 
 
@@ -85,7 +87,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_gradebook_that_can_be_read(tmp_p
     with Gradebook(tmp_path / "g.db") as book:
         reports = list(book.reports(book.latest_run()))
         assert len(reports) > 20
-        assert all(book.find_report(key) for key in book.graded(1).values())
+        assert all(book.find_report(f"k{number}") for number in range(20))
 
 
 def test_a_file_that_is_no_gradebook_is_refused_with_its_path(tmp_path):
@@ -216,21 +218,108 @@ def test_decisions_on_two_answers_are_both_kept(tmp_path):
         assert book.reviews() == [first, second]
 
 
-def test_a_gradebook_of_the_first_version_keeps_its_decisions(tmp_path):
-    path = tmp_path / "g.db"
-    review = review_of(make_report())
-    with Gradebook(path) as book:
-        book.add_review(review)
+def gradebook_of_schema(path, schema, report, review):
+    """Write a gradebook as the version with this schema did, with a run and a decision in it."""
     db = sqlite3.connect(path)
-    db.executescript(
-        "CREATE TABLE old (submission TEXT NOT NULL, task TEXT NOT NULL, check_id TEXT NOT NULL, "
-        "answer TEXT NOT NULL, points INTEGER NOT NULL, comment TEXT NOT NULL, decided TEXT NOT "
-        "NULL, PRIMARY KEY (submission, task, check_id)); INSERT INTO old SELECT * FROM reviews; "
-        "DROP TABLE reviews; ALTER TABLE old RENAME TO reviews; DROP TABLE origins; "
-        "PRAGMA user_version = 1"
-    )
+    for step in STEPS[:schema]:
+        db.executescript(step)
+    db.execute("INSERT INTO runs VALUES (1, 'a', '2026-01-01', '2026-01-01', 's')")
+    columns = "(key, reusable, report) VALUES ('k', 1, ?)"
+    db.execute(f"INSERT INTO reports {columns}", (msgspec.json.encode(report),))
+    db.execute("INSERT INTO results VALUES (1, 'ivanova', 'k', 'p', 0)")
+    db.execute("INSERT INTO results VALUES (1, 'petrov', 'k', 'p', 1)")
+    db.execute("INSERT INTO attempts VALUES (1, 'petrov', 1, '2026-01-01', 'signal SIGKILL')")
+    fields = (review.submission, review.task, review.check, review.answer, review.points)
+    db.execute("INSERT INTO reviews VALUES (?, ?, ?, ?, ?, ?, 'now')", (*fields, review.comment))
+    db.execute(f"PRAGMA user_version = {schema}")
+    db.commit()
     db.close()
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_gradebook_of_an_earlier_schema_keeps_all_it_holds(tmp_path, schema):
+    path, report = tmp_path / "g.db", make_report()
+    review = review_of(report)
+    gradebook_of_schema(path, schema, report, review)
     with Gradebook(path) as book:
+        assert [r.submission for r in book.reports(1)] == ["ivanova", "petrov"]
+        assert book.find_report("k") == (1, report)
         assert book.reviews() == [review]
         book.add_review(review_of(make_report(excerpt="another")))
         assert len(book.reviews()) == 2
+        run = book.begin_run("a", "s")
+        book.add_result(run, report, key="k", source="p")
+        assert book.previous_run(run) == 1
+    with sqlite3.connect(path) as db:
+        assert schema_of(db) == SCHEMA
+        assert db.execute("SELECT count(*) FROM attempts").fetchone() == (1,)
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    db.close()
+
+
+def test_a_migrated_gradebook_has_the_tables_of_a_new_one(tmp_path):
+    gradebook_of_schema(tmp_path / "old.db", 1, make_report(), review_of(make_report()))
+    tables = []
+    for name in ("old.db", "new.db"):
+        Gradebook(tmp_path / name).close()
+        with sqlite3.connect(tmp_path / name) as db:
+            tables.append(db.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall())
+        db.close()
+    assert tables[0] == tables[1]
+
+
+def test_a_migration_that_fails_leaves_the_old_gradebook(tmp_path, monkeypatch):
+    path = tmp_path / "g.db"
+    gradebook_of_schema(path, 1, make_report(), review_of(make_report()))
+    monkeypatch.setattr(gradebook_schema, "STEPS", (*STEPS[:2], STEPS[2] + "SELECT nonsense"))
+    with pytest.raises(GradebookError):
+        Gradebook(path)
+    monkeypatch.undo()
+    with Gradebook(path) as book:
+        assert [r.submission for r in book.reports(1)] == ["ivanova", "petrov"]
+
+
+def test_a_run_stays_what_it_was_when_the_same_work_is_graded_again(tmp_path):
+    with Gradebook(tmp_path / "g.db") as book:
+        for outcome in (Outcome.TIMEOUT, Outcome.FAILED):
+            run = book.begin_run("a", "s")
+            book.add_result(run, make_report(outcome=outcome), key="k", source="p")
+            book.end_run(run, ["ivanova"])
+        outcomes = [next(book.reports(run)).tasks[0].outcome for run in (1, 2)]
+    assert outcomes == [Outcome.TIMEOUT, Outcome.FAILED]
+
+
+def test_a_run_that_goes_on_takes_its_own_timeout_but_never_our_failure(tmp_path):
+    with Gradebook(tmp_path / "g.db") as book:
+        run = book.begin_run("a", "s")
+        book.add_result(run, make_report(outcome=Outcome.TIMEOUT), key="t", source="p")
+        failed = make_report("petrov", outcome=Outcome.GRADER_ERROR)
+        book.add_result(run, failed, key="g", source="p")
+        assert book.find_report("t", run=run) is not None
+        assert book.find_report("t", run=run + 1) is None
+        assert book.find_report("g", run=run) is None
+
+
+def test_results_of_what_is_no_longer_handed_in_leave_the_run(tmp_path):
+    with Gradebook(tmp_path / "g.db") as book:
+        run = book.begin_run("a", "s")
+        for name in ("ivanova", "petrov"):
+            book.add_result(run, make_report(name), key=name, source="p")
+        book.end_run(run, ["ivanova"])
+        assert book.graded(run) == {"ivanova"}
+
+
+def test_only_whole_runs_of_the_same_assignment_are_compared(tmp_path):
+    with Gradebook(tmp_path / "g.db") as book:
+        first = book.begin_run("a", "s")
+        book.end_run(first, [])
+        book.end_run(book.begin_run("b", "s"), [])
+        book.begin_run("a", "killed")
+        assert book.previous_run(book.begin_run("a", "s")) == first
+
+
+def test_a_full_disk_is_told_with_the_reason(tmp_path):
+    with pytest.raises(GradebookError) as caught, Gradebook(tmp_path / "g.db"):
+        raise sqlite3.OperationalError("database or disk is full")
+    assert caught.value.code == "gradebook.stopped"
+    assert caught.value.values["reason"] == "database or disk is full"

@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from grader.batch.grading import Grading, Job, Settings, failed_report, settings_digest
-from grader.batch.worker import Done
-from grader.gradebook import Gradebook, GradebookError, result_key
+from grader.batch.desk import Desk, Done
+from grader.batch.grading import Grading, Job, Settings, code_digest, failed_report
+from grader.batch.pages import Drawn, SubmissionPages
+from grader.gradebook import GradebookError, Review
 from grader.model import Assignment, Report, Submission
-from grader.sandbox.session import Server
+from grader.sandbox.session import ServerFailed
 
 _AHEAD = 4
 """Submissions given to the cluster for each of its threads; the rest wait here, as paths."""
@@ -29,21 +30,59 @@ Untyped: TypeAlias = Any
 _kept = threading.local()
 
 
-def grade_there(settings_data: bytes, submission_data: bytes) -> bytes:
-    """Grade one submission in a Dask worker; return its report as JSON.
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One submission for the cluster.
 
-    Runs on the cluster. Both arguments are JSON: `Settings` and `Submission`.
+    Attributes:
+        code: digest of the code that must grade it, see `code_digest`.
+        reviews: decisions of persons on it, for its page.
     """
-    settings = msgspec.json.decode(settings_data, type=Settings)
-    submission = msgspec.json.decode(submission_data, type=Submission)
-    if getattr(_kept, "settings", None) != settings:
-        previous = getattr(_kept, "server", None)
-        if previous is not None:
-            previous.close()
-        _kept.server = Server(unsafe=settings.unsafe)
-        _kept.grading = Grading(settings, lambda: _kept.server)
-        _kept.settings = settings
-    return msgspec.json.encode(_kept.grading.grade(submission))
+
+    settings: Settings
+    code: str
+    submission: Submission
+    reviews: list[Review]
+
+
+class Graded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What comes back: the report, and the files that were drawn from it."""
+
+    report: Report
+    files: dict[str, bytes]
+    failure: str
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What comes back from a worker that cannot grade; `code` and `values` are a message."""
+
+    code: str
+    values: dict[str, str]
+
+
+def grade_there(data: bytes) -> bytes:
+    """Grade one submission in a Dask worker: a `Request` in, `Graded` or `Trouble` out."""
+    request = msgspec.msgpack.decode(data, type=Request)
+    try:
+        return msgspec.msgpack.encode(_graded(request))
+    except ServerFailed as error:
+        return msgspec.msgpack.encode(Trouble(code=error.code, values=error.values))
+
+
+def _graded(request: Request) -> Graded | Trouble:
+    if getattr(_kept, "settings", None) != request.settings:
+        if hasattr(_kept, "grading"):
+            _kept.grading.close()
+        _kept.grading = Grading(request.settings)
+        _kept.settings = request.settings
+    grading: Grading = _kept.grading
+    if code_digest(request.settings, grading.assignment) != request.code:
+        return Trouble(code="batch.other-code", values={})
+    report = grading.grade(request.submission)
+    pages = SubmissionPages(
+        grading.assignment, language=request.settings.language, reviews=request.reviews
+    )
+    drawn = pages.draw(report)
+    return Graded(report=report, files=drawn.files, failure=drawn.failure)
 
 
 class Cluster:
@@ -51,27 +90,29 @@ class Cluster:
 
     Args:
         settings: what decides the results; the assignment must be found on every worker.
-        gradebook: read for results that may be taken again.
+        desk: where results are looked up and handed on.
         assignment: the assignment.
         address: of the scheduler, as ``tcp://host:8786``.
     """
 
     def __init__(
-        self, settings: Settings, gradebook: Gradebook, assignment: Assignment, *, address: str
+        self, settings: Settings, desk: Desk, assignment: Assignment, *, address: str
     ) -> None:
         self._settings = settings
-        self._gradebook = gradebook
+        self._desk = desk
         self._assignment = assignment
         self._address = address
-        self._decided = settings_digest(settings, assignment)
-        self._reader = Grading(settings, _no_server)
+        self._code = code_digest(settings, assignment)
+        self._reader = Grading(settings)
 
     def grade(self, jobs: Sequence[Job]) -> Iterator[Done]:
         """Yield each job's answer as it arrives.
 
         Raises:
-            GradebookError: the extra is not installed, or the scheduler cannot be reached or was
-                lost; what has arrived is kept, and the same command goes on from there.
+            GradebookError: the extra is not installed, a worker has another version, or the
+                scheduler cannot be reached or was lost; what has arrived is kept, and the same
+                command goes on from there.
+            ServerFailed: the workers can grade nothing.
         """
         try:
             distributed: Untyped = importlib.import_module("distributed")
@@ -88,19 +129,17 @@ class Cluster:
     def _grade_with(
         self, distributed: Untyped, client: Untyped, jobs: Sequence[Job]
     ) -> Iterator[Done]:
-        settings_data = msgspec.json.encode(self._settings)
         waiting = iter(jobs)
         running: dict[Untyped, tuple[Job, str]] = {}
         arriving = distributed.as_completed()
         while True:
             for job in waiting:
-                ready, submission, key = self._read(job)
-                if ready is not None:
-                    yield ready
+                read = self._read(job)
+                if isinstance(read, Done):
+                    yield read
                     continue
-                data = msgspec.json.encode(submission)
-                future = client.submit(grade_there, settings_data, data, pure=False, retries=1)
-                running[future] = job, key
+                future = client.submit(grade_there, self._request(read), pure=False, retries=1)
+                running[future] = job, self._desk.key(read.digest)
                 arriving.add(future)
                 if len(running) >= _AHEAD * max(1, sum(client.nthreads().values())):
                     break
@@ -110,27 +149,36 @@ class Cluster:
             job, key = running.pop(future)
             yield self._arrived(future, job, key)
 
-    def _read(self, job: Job) -> tuple[Done | None, Submission | None, str]:
+    def _read(self, job: Job) -> Done | Submission:
         submission = self._reader.read(job)
         if isinstance(submission, Report):
-            key = result_key((self._decided, "refused", job.name))
-            return Done(name=job.name, key=key, report=submission), None, key
-        key = result_key((self._decided, submission.digest))
-        known = self._gradebook.find_report(key)
-        if known is not None:
-            report = msgspec.structs.replace(known, submission=job.name)
-            return Done(name=job.name, key=key, report=report, cached=True), None, key
-        return None, submission, key
+            return self._desk.finish(submission, self._desk.key("refused", job.name))
+        return self._desk.find(job.name, self._desk.key(submission.digest)) or submission
+
+    def _request(self, submission: Submission) -> bytes:
+        return msgspec.msgpack.encode(
+            Request(
+                settings=self._settings,
+                code=self._code,
+                submission=submission,
+                reviews=list(self._desk.pages.reviews_of(submission.name)),
+            )
+        )
 
     def _arrived(self, future: Untyped, job: Job, key: str) -> Done:
-        if future.status == "finished":
-            report = msgspec.json.decode(future.result(), type=Report)
-            return Done(name=job.name, key=key, report=report)
         if future.status in ("cancelled", "lost"):
             raise OSError("the scheduler was lost")
-        report = failed_report(self._assignment, job.name, str(future.exception())[-2000:])
-        return Done(name=job.name, key=result_key(("failed", key)), report=report)
+        if future.status != "finished":
+            reason = str(future.exception())[-2000:]
+            report = failed_report(self._assignment, job.name, reason)
+            return self._desk.finish(report, self._desk.key("failed", job.name))
+        answer = msgspec.msgpack.decode(future.result(), type=Graded | Trouble)
+        if isinstance(answer, Trouble):
+            raise _as_error(answer)
+        return self._desk.finish(answer.report, key, Drawn(answer.files, answer.failure))
 
 
-def _no_server() -> Server:
-    raise AssertionError("submissions are graded on the cluster only")
+def _as_error(trouble: Trouble) -> Exception:
+    if trouble.code == "batch.other-code":
+        return GradebookError(trouble.code, trouble.values)
+    return ServerFailed(trouble.code, trouble.values)

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from grader.assignments import assignment_digest, load_assignment
-from grader.gradebook import result_key
+from grader.gradebook import has_outcome, result_key
 from grader.intake import Refused, read_submission
 from grader.judge import Judge
 from grader.model import (
@@ -24,7 +24,7 @@ from grader.model import (
     Submission,
     TaskResult,
 )
-from grader.sandbox.session import Server
+from grader.sandbox.session import Server, ServerFailed
 
 RETRIES = 1
 """How often a submission is tried again elsewhere after its worker died."""
@@ -64,32 +64,50 @@ class Job:
 @functools.cache
 def grader_digest() -> str:
     """Return a digest of the grader's own code, which decides results as much as its version."""
+    return _code_digest(lambda path: path.suffix in {".py", ".cpp"} and "reports" not in path.parts)
+
+
+@functools.cache
+def pages_digest() -> str:
+    """Return a digest of what pages are drawn with: code, templates and words."""
+    return _code_digest(lambda path: not {"reports", "messages"}.isdisjoint(path.parts))
+
+
+def _code_digest(wanted: Callable[[Path], bool]) -> str:
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in {".py", ".cpp"} and "reports" not in path.parts:
-            digest.update(str(path.relative_to(root)).encode())
-            digest.update(path.read_bytes())
+    for path in sorted(path for path in root.rglob("*") if wanted(path.relative_to(root))):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
+            digest.update(content)
     return digest.hexdigest()
 
 
-def settings_digest(settings: Settings, assignment: Assignment) -> str:
-    """Return a digest of everything but the submission that decides a result."""
+def code_digest(settings: Settings, assignment: Assignment) -> str:
+    """Return a digest of the code that decides a result; all workers of a run must agree in it."""
     return result_key(
         (
             grader_digest(),
             assignment_digest(assignment),
+            repr(assignment.limits),
+            repr(sorted(assignment.keys.items())),
             importlib.metadata.version("torch"),
             sys.version,
             settings.card,
             settings.profile,
-            repr(assignment.limits),
-            repr(sorted(assignment.keys)),
-            platform.platform(),
-            str(os.getuid() if hasattr(os, "getuid") else ""),
             str(settings.unsafe),
         )
     )
+
+
+def settings_digest(settings: Settings, assignment: Assignment) -> str:
+    """Return a digest of everything but the submission that decides a result.
+
+    The system and the user stand for the isolation that can be had.
+    """
+    user = str(os.getuid()) if hasattr(os, "getuid") else ""
+    return result_key((code_digest(settings, assignment), platform.platform(), user))
 
 
 _NOTHING = frozenset({"intake.empty", "intake.nothing-to-grade"})
@@ -155,17 +173,18 @@ def _empty_report(
 
 
 class Grading:
-    """Reads and judges submissions one after another.
+    """Reads and judges submissions one after another, with a warm server of its own.
+
+    The server starts when the first submission is judged.
 
     Args:
         settings: what decides the results.
-        server: gives the warm server; called when the first submission is judged.
     """
 
-    def __init__(self, settings: Settings, server: Callable[[], Server]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.assignment = load_assignment(settings.assignment)
         self._settings = settings
-        self._server = server
+        self._server: Server | None = None
 
     def read(self, job: Job) -> Submission | Report:
         """Return the submission as data, or its report where it is none."""
@@ -177,12 +196,33 @@ class Grading:
     def grade(self, submission: Submission) -> Report:
         """Return the report of a submission.
 
+        Where the sandbox failed, or a child ended for want of memory, a second try decides: the
+        machine may have been short of memory while others were graded beside it.
+
         Raises:
-            ServerFailed: no child can be started.
+            ServerFailed: no child can be started, or the sandbox failed twice.
         """
+        try:
+            report = self._judge(submission)
+        except ServerFailed as failed:
+            self.close()
+            if failed.code == "sandbox.too-weak":
+                raise
+            return self._judge(submission)
+        return self._judge(submission) if has_outcome(report, {Outcome.MEMORY}) else report
+
+    def close(self) -> None:
+        """End the server if it was started."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _judge(self, submission: Submission) -> Report:
+        if self._server is None:
+            self._server = Server(unsafe=self._settings.unsafe)
         judge = Judge(
             self.assignment,
-            self._server(),
+            self._server,
             card=self._settings.card,
             profile=self._settings.profile,
         )

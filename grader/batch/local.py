@@ -2,20 +2,21 @@
 
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
-from grader.batch.grading import RETRIES, Job, Settings, failed_report
-from grader.batch.worker import Done, Hello, JobLine
-from grader.gradebook import result_key
+from grader.batch.desk import Desk, Done
+from grader.batch.grading import RETRIES, Job, failed_report
+from grader.batch.worker import Answer, Hello, JobLine, Stopped
 from grader.model import Assignment
+from grader.sandbox.session import ServerFailed
 
 _LONGEST_LINE = 256 << 20
 
@@ -37,6 +38,7 @@ class _Worker:
 
         Raises:
             EOFError: the worker has ended.
+            ServerFailed: the worker says that this machine can grade nothing.
         """
         try:
             data = self.connection.recv(1 << 20)
@@ -49,11 +51,14 @@ class _Worker:
             return None
         line, self.buffer = bytes(self.buffer), bytearray()
         self.job = None
-        return msgspec.json.decode(line, type=Done)
+        answer = msgspec.json.decode(line, type=Answer | Stopped)
+        if isinstance(answer, Stopped):
+            raise ServerFailed(answer.code, answer.values)
+        return answer.done
 
     def end(self) -> int:
         """Close the socket, wait for the process, and return its exit status."""
-        self.connection.close()
+        self.connection.close()  # at which it ends by itself
         try:
             return self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -75,16 +80,15 @@ class LocalWorkers:
     """Local workers.
 
     Args:
-        settings: what decides the results.
-        out: the output folder.
-        assignment: the assignment, for reports of submissions that no worker survives.
+        hello: what each worker is told first.
+        desk: takes the reports of submissions that no worker survives.
+        assignment: the assignment, for those reports.
         count: how many workers.
     """
 
-    def __init__(
-        self, settings: Settings, out: Path, assignment: Assignment, *, count: int
-    ) -> None:
-        self._hello = Hello(settings=settings, out=str(out.resolve()))
+    def __init__(self, hello: Hello, desk: Desk, assignment: Assignment, *, count: int) -> None:
+        self._hello = hello
+        self._desk = desk
         self._assignment = assignment
         self._count = count
 
@@ -92,6 +96,9 @@ class LocalWorkers:
         """Yield each job's answer as it arrives, and each death of a worker.
 
         A job whose worker dies is tried once more by another, then reported as our failure.
+
+        Raises:
+            ServerFailed: this machine can grade nothing.
         """
         waiting = deque(jobs)
         tries: dict[str, int] = {}
@@ -107,6 +114,8 @@ class LocalWorkers:
                         worker = event.data
                         yield from self._serve(worker, waiting, tries, workers, selector)
             finally:
+                for worker in workers:
+                    worker.connection.close()  # all of them now, so that they end side by side
                 for worker in workers:
                     worker.end()
 
@@ -127,7 +136,7 @@ class LocalWorkers:
             job = worker.job
             if job is not None:
                 tries[job.name] = number = tries.get(job.name, 0) + 1
-                reason = f"worker ended with status {status}"
+                reason = _reason(status)
                 last = number > RETRIES
                 yield Lost(job=job, number=number, reason=reason, last=last)
                 if last:
@@ -144,7 +153,7 @@ class LocalWorkers:
 
     def _given_up(self, job: Job, reason: str) -> Done:
         report = failed_report(self._assignment, job.name, reason)
-        return Done(name=job.name, key=result_key(("given-up", job.name)), report=report)
+        return self._desk.finish(report, self._desk.key("failed", job.name))
 
     def _start(self, selector: selectors.BaseSelector) -> _Worker:
         mine, theirs = socket.socketpair()
@@ -161,6 +170,13 @@ class LocalWorkers:
         mine.sendall(msgspec.json.encode(self._hello) + b"\n")
         selector.register(mine, selectors.EVENT_READ, worker)
         return worker
+
+
+def _reason(status: int) -> str:
+    """Say how a worker ended, in the system's words."""
+    if status < 0:
+        return f"signal {signal.Signals(-status).name}"
+    return f"status {status}"
 
 
 def _give_next(worker: _Worker, waiting: deque[Job]) -> None:

@@ -1,10 +1,13 @@
 """Writes what a batch leaves in its output folder: pages, `result.json`, tables."""
 
-import os
-import tempfile
+import traceback
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from grader.batch.grading import pages_digest
 from grader.gradebook import Gradebook, Review, result_key
 from grader.model import Assignment, Report
 from grader.reports.csv import (
@@ -19,6 +22,8 @@ from grader.reports.json import encode_result
 from grader.reports.summary import ClassRow, summarize
 from grader.reviews import apply_reviews
 
+RESULT, PAGE = "result.json", "report.html"
+
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all.
@@ -27,54 +32,51 @@ def write_file(path: Path, data: bytes) -> None:
         OSError: the folder cannot be written, or the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    part = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        part.write_bytes(data)
+        part.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The files of one submission.
+
+    Attributes:
+        files: content by name.
+        failure: why the page is not among them, which is ours; empty where it is.
+    """
+
+    files: dict[str, bytes]
+    failure: str = ""
 
 
 class SubmissionPages:
     """Draws `result.json` and `report.html` of submissions.
 
     Args:
-        out: the output folder.
         assignment: the assignment.
         language: of the pages.
-        code: digest of the grader's code, so that a new version draws anew.
         reviews: decisions of persons.
     """
 
     def __init__(
-        self,
-        out: Path,
-        assignment: Assignment,
-        *,
-        language: str,
-        code: str,
-        reviews: Iterable[Review],
+        self, assignment: Assignment, *, language: str, reviews: Iterable[Review] = ()
     ) -> None:
-        self._out = out
         self._assignment = assignment
         self._language = language
-        self._code = code
         self._reviews: dict[str, list[Review]] = {}
         for review in reviews:
             self._reviews.setdefault(review.submission, []).append(review)
 
-    def drawn_from(self, submission: str, key: str) -> str:
-        """Return a digest of everything that decides a submission's files."""
-        reviews = sorted(repr(review) for review in self._reviews.get(submission, ()))
-        return result_key((key, self._language, self._code, *reviews))
-
-    def are_there(self, submission: str) -> bool:
-        """Tell whether the submission's files exist."""
-        folder = self._out / submission
-        return (folder / "report.html").is_file() and (folder / "result.json").is_file()
+    def drawn_from(self, report: Report) -> str:
+        """Return a digest of everything that decides the files of a report's submission."""
+        reviews = sorted(repr(review) for review in self.reviews_of(report.submission))
+        data = msgspec.json.encode(report).decode()
+        return result_key((data, self._language, pages_digest(), *reviews))
 
     def reviews_of(self, submission: str) -> Sequence[Review]:
         """Return all decisions on a submission, those on earlier answers included."""
@@ -84,17 +86,35 @@ class SubmissionPages:
         """Return the report with the decisions of persons."""
         return apply_reviews(report, self.reviews_of(report.submission))
 
-    def draw(self, report: Report) -> None:
-        """Write the submission's files.
-
-        Raises:
-            OSError: they cannot be written.
-        """
+    def draw(self, report: Report) -> Drawn:
+        """Return the submission's files; a page that cannot be drawn loses no result."""
         decided = self.reviewed(report)
-        folder = self._out / report.submission
-        write_file(folder / "result.json", encode_result(decided))
-        page = render_report(decided, self._assignment, language=self._language)
-        write_file(folder / "report.html", page.encode())
+        files = {RESULT: encode_result(decided)}
+        try:
+            page = render_report(decided, self._assignment, language=self._language)
+            return Drawn({**files, PAGE: page.encode()})
+        except Exception:  # noqa: BLE001  # ours, whatever it is: said as ours; the result stands
+            return Drawn(files, failure=traceback.format_exc(limit=-4))
+
+
+def write_submission(out: Path, name: str, drawn: Drawn) -> None:
+    """Write a submission's files into the output folder; a page that was not drawn goes.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    for file, data in drawn.files.items():
+        write_file(out / name / file, data)
+    if drawn.failure:
+        (out / name / PAGE).unlink(missing_ok=True)
+
+
+def is_written(out: Path, name: str) -> bool:
+    """Tell whether a submission's files exist; an empty one is what a power cut leaves."""
+    try:
+        return all((out / name / file).stat().st_size > 0 for file in (RESULT, PAGE))
+    except OSError:
+        return False
 
 
 def write_class(

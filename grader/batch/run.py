@@ -1,22 +1,25 @@
 """A batch from paths to an output folder: what ``grader grade`` and ``grader report`` do."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from grader.assignments import load_assignment
+from grader.batch.alone import alone_in
 from grader.batch.cluster import Cluster
-from grader.batch.grading import Job, Settings, grader_digest, settings_digest
+from grader.batch.desk import Desk, Done
+from grader.batch.grading import Job, Settings, settings_digest
 from grader.batch.local import LocalWorkers, Lost
-from grader.batch.pages import SubmissionPages, write_class
+from grader.batch.pages import SubmissionPages, write_class, write_submission
 from grader.batch.reviewing import Decision, Taken, keep_decisions, read_decisions, require_taken
+from grader.batch.worker import Hello
 from grader.devices import require_known
 from grader.gradebook import Gradebook, GradebookError
 from grader.intake import find_submissions
-from grader.model import Assignment
+from grader.model import Assignment, Report
 from grader.reports.html import RunFacts
 from grader.reports.summary import ClassRow
 
@@ -33,6 +36,7 @@ class Progress:
         name: the one that was just finished.
         cached: whether its result was taken from the gradebook.
         lost: why a worker died over it, empty if none did.
+        failure: why its page could not be drawn, empty if it was.
     """
 
     done: int
@@ -40,6 +44,7 @@ class Progress:
     name: str
     cached: bool = False
     lost: str = ""
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,40 +103,30 @@ def grade_batch(
         raise GradebookError("batch.nothing", values)
     require_known(settings.card, settings.profile)
     out.mkdir(parents=True, exist_ok=True)
+    names = [job.name for job in jobs]
     require_taken(out, reviews)
-    with Gradebook(out / GRADEBOOK) as gradebook:
-        decisions = _decisions(reviews, assignment, [job.name for job in jobs])
-        identity = msgspec.json.encode(settings).decode() + settings_digest(settings, assignment)
-        run = gradebook.begin_run(settings.assignment, identity)
-        pages = _pages(out, assignment, settings.language, gradebook)
+    with alone_in(out), Gradebook(out / GRADEBOOK) as gradebook:
+        decisions = _decisions(reviews, assignment, names)
+        run = gradebook.begin_run(settings.assignment, _identity(paths, settings, assignment, only))
         if only is not None:
-            gradebook.carry_over(run, except_for=only)
-        pool: Cluster | LocalWorkers = LocalWorkers(settings, out, assignment, count=workers)
+            gradebook.carry_over(run, [name for name in names if name != only])
+        desk = Desk(settings, assignment, gradebook, run, out)
+        pool: Cluster | LocalWorkers
         if scheduler:
-            pool = Cluster(settings, gradebook, assignment, address=scheduler)
-        sources = {job.name: str(job.path) for job in chosen}
-        finished = cached = 0
-        for event in pool.grade(chosen):
-            if isinstance(event, Lost):
-                gradebook.add_attempt(run, event.job.name, event.number, event.reason)
-                progress(Progress(finished, len(chosen), event.job.name, lost=event.reason))
-                continue
-            gradebook.add_result(
-                run,
-                event.report,
-                key=event.key,
-                source=sources[event.name],
-                cached=event.cached,
+            pool = Cluster(settings, desk, assignment, address=scheduler)
+        else:
+            hello = Hello(
+                settings=settings,
+                gradebook=str((out / GRADEBOOK).resolve()),
+                run=run,
+                out=str(out.resolve()),
             )
-            if not event.drawn:
-                pages.draw(event.report)
-            gradebook.add_drawn(event.name, pages.drawn_from(event.name, event.key))
-            finished, cached = finished + 1, cached + event.cached
-            progress(Progress(finished, len(chosen), event.name, cached=event.cached))
-        gradebook.end_run(run)
+            pool = LocalWorkers(hello, desk, assignment, count=workers)
+        cached = _take_all(pool.grade(chosen), chosen, gradebook, run, progress)
+        gradebook.end_run(run, names)
         taken = keep_decisions(gradebook, run, decisions)
-        pages = _pages(out, assignment, settings.language, gradebook)
-        _draw_changed(gradebook, run, pages, {decision.submission for decision in decisions})
+        pages = SubmissionPages(assignment, language=settings.language, reviews=gradebook.reviews())
+        _draw_reviewed(gradebook, run, pages, out, {item.submission for item in decisions})
         seconds = time.monotonic() - began
         facts = RunFacts(seconds=seconds, workers=workers, cached=cached, handed_in=len(jobs))
         rows, waiting = write_class(
@@ -140,30 +135,77 @@ def grade_batch(
     return BatchResult(rows=rows, seconds=seconds, cached=cached, waiting=waiting, taken=taken)
 
 
+def _identity(
+    paths: Sequence[Path], settings: Settings, assignment: Assignment, only: str | None
+) -> str:
+    """Return what a run must agree in with one that was killed, to go on with it."""
+    where = sorted(str(path.resolve()) for path in paths)
+    return msgspec.json.encode(
+        [settings, settings_digest(settings, assignment), only, where]
+    ).decode()
+
+
+def _take_all(
+    events: Iterable[Done | Lost],
+    jobs: Sequence[Job],
+    gradebook: Gradebook,
+    run: int,
+    progress: Callable[[Progress], None],
+) -> int:
+    """Commit every result as it arrives; return how many were taken from the gradebook.
+
+    Raises:
+        OSError: a submission's files cannot be written; its result is kept.
+    """
+    sources = {job.name: str(job.path) for job in jobs}
+    finished = cached = 0
+    for event in events:
+        if isinstance(event, Lost):
+            gradebook.add_attempt(run, event.job.name, event.number, event.reason)
+            progress(Progress(finished, len(jobs), event.job.name, lost=event.reason))
+            continue
+        if event.known is not None:
+            gradebook.add_known(run, event.name, event.known, source=sources[event.name])
+        elif event.report is not None:
+            gradebook.add_result(run, event.report, key=event.key, source=sources[event.name])
+        if event.unwritten is not None:
+            failed = event.unwritten
+            raise OSError(failed.number, failed.reason, failed.path)
+        if not event.failure:
+            gradebook.add_drawn(event.name, event.drawn)
+        finished, cached = finished + 1, cached + (event.known is not None)
+        progress(
+            Progress(
+                finished,
+                len(jobs),
+                event.name,
+                cached=event.known is not None,
+                failure=event.failure,
+            )
+        )
+    return cached
+
+
 def _decisions(
     reviews: Path | None, assignment: Assignment, names: Collection[str]
 ) -> list[Decision]:
     return [] if reviews is None else read_decisions(reviews, assignment, names)
 
 
-def _pages(out: Path, assignment: Assignment, language: str, book: Gradebook) -> SubmissionPages:
-    return SubmissionPages(
-        out, assignment, language=language, code=grader_digest(), reviews=book.reviews()
-    )
-
-
-def _draw_changed(
-    gradebook: Gradebook, run: int, pages: SubmissionPages, names: Collection[str]
+def _draw_reviewed(
+    gradebook: Gradebook, run: int, pages: SubmissionPages, out: Path, names: Collection[str]
 ) -> None:
     """Draw the pages of submissions on which persons have just decided."""
-    if not names:
-        return
-    keys = gradebook.graded(run)
-    for report in gradebook.reports(run):
+    for report in gradebook.reports(run) if names else ():
         if report.submission in names:
-            pages.draw(report)
-            drawn = pages.drawn_from(report.submission, keys[report.submission])
-            gradebook.add_drawn(report.submission, drawn)
+            _draw(gradebook, pages, out, report)
+
+
+def _draw(gradebook: Gradebook, pages: SubmissionPages, out: Path, report: Report) -> None:
+    drawn = pages.draw(report)
+    write_submission(out, report.submission, drawn)
+    if not drawn.failure:
+        gradebook.add_drawn(report.submission, pages.drawn_from(report))
 
 
 def draw_again(
@@ -186,7 +228,7 @@ def draw_again(
     path = out / GRADEBOOK
     if not path.is_file():
         raise GradebookError("gradebook.none", {"path": str(path)})
-    with Gradebook(path) as gradebook:
+    with alone_in(out), Gradebook(path) as gradebook:
         run = gradebook.latest_run()
         if run is None:
             raise GradebookError("gradebook.none", {"path": str(path)})
@@ -195,9 +237,9 @@ def draw_again(
         decisions = _decisions(reviews, declared, names)
         require_taken(out, reviews)
         taken = keep_decisions(gradebook, run, decisions)
-        pages = _pages(out, declared, language, gradebook)
+        pages = SubmissionPages(declared, language=language, reviews=gradebook.reviews())
         for report in gradebook.reports(run):
-            pages.draw(report)
+            _draw(gradebook, pages, out, report)
         facts = RunFacts(seconds=0.0, workers=0, cached=0, handed_in=len(names))
         rows, waiting = write_class(
             out, gradebook, run, pages, declared, language=language, facts=facts

@@ -1,12 +1,16 @@
 """A worker process of a batch: takes jobs from a socket, a JSON line each, and sends reports back.
 
 Started by `grader.batch.local` as ``python -m grader.batch.worker FD``. It is a judge: student code
-runs only in the children of its warm server. It ends when the parent's end of the socket closes.
+runs only in the children of its warm server. It ends, and with it whatever it started, as soon as
+the parent's end of the socket closes.
 """
 
+import os
+import select
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,18 +18,14 @@ from typing import IO
 
 import msgspec
 
-from grader.batch.grading import (
-    Grading,
-    Job,
-    Settings,
-    failed_report,
-    grader_digest,
-    settings_digest,
-)
-from grader.batch.pages import SubmissionPages
-from grader.gradebook import Gradebook, result_key
+from grader.batch.desk import Desk, Done
+from grader.batch.grading import Grading, Job, Settings, failed_report
+from grader.gradebook import Gradebook
 from grader.model import Report
-from grader.sandbox.session import Server
+from grader.sandbox.session import ServerFailed
+
+NOT_THE_SUBMISSION = ("sandbox.too-weak", "sandbox.no-start")
+"""Failures of the sandbox that any submission would meet on this machine."""
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,11 +33,14 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         settings: what decides the results.
-        out: the output folder: its gradebook is read for results that may be taken again, and
-            each submission's files are written there.
+        gradebook: read for results that may be taken again; only the parent writes it.
+        run: the run's id there.
+        out: the output folder, where each submission's files are written.
     """
 
     settings: Settings
+    gradebook: str
+    run: int
     out: str
 
 
@@ -48,112 +51,92 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
     path: str
 
 
-class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's answer to a `JobLine`.
+class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A worker's last line: this machine can grade nothing; `code` and `values` say why."""
 
-    Attributes:
-        key: of the result.
-        report: the report.
-        cached: whether it was taken from the gradebook.
-        drawn: whether the submission's files are written.
-    """
-
-    name: str
-    key: str
-    report: Report
-    cached: bool = False
-    drawn: bool = False
+    code: str
+    values: dict[str, str]
 
 
-class LazyServer:
-    """A warm server that starts when the first submission needs it."""
+class Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A worker's line for a `JobLine`."""
 
-    def __init__(self, *, unsafe: bool) -> None:
-        self._unsafe = unsafe
-        self._server: Server | None = None
-
-    def get(self) -> Server:
-        """Return the server, started."""
-        if self._server is None:
-            self._server = Server(unsafe=self._unsafe)
-        return self._server
-
-    def close(self) -> None:
-        """End the server if it was started."""
-        if self._server is not None:
-            self._server.close()
+    done: Done
 
 
 class Worker:
     """Answers job lines.
 
     Args:
-        hello: what decides the results, and where they go.
-        gradebook: the gradebook, which only the parent writes.
-        server: the warm server.
+        grading: judges submissions.
+        desk: where results are looked up and handed on.
     """
 
-    def __init__(self, hello: Hello, gradebook: Gradebook, server: LazyServer) -> None:
-        self._gradebook = gradebook
-        self._grading = Grading(hello.settings, server.get)
-        self._decided = settings_digest(hello.settings, self._grading.assignment)
-        self._pages = SubmissionPages(
-            Path(hello.out),
-            self._grading.assignment,
-            language=hello.settings.language,
-            code=grader_digest(),
-            reviews=gradebook.reviews(),
-        )
+    def __init__(self, grading: Grading, desk: Desk) -> None:
+        self._grading = grading
+        self._desk = desk
 
     def answer(self, line: JobLine) -> Done:
-        """Return the report of a submission, whose files are written."""
+        """Return the result of a submission, whose files are written.
+
+        Raises:
+            ServerFailed: for a reason that any submission would meet.
+        """
         try:
-            done = self._graded(Job(name=line.name, path=Path(line.path)))
-        except Exception:  # noqa: BLE001  # ours, whatever it is: shown as ours; the batch goes on
-            report = failed_report(
-                self._grading.assignment, line.name, traceback.format_exc(limit=-8)
-            )
-            key = result_key((self._decided, "failed", line.name))
-            done = Done(name=line.name, key=key, report=report)
-        drawn_from = self._pages.drawn_from(done.name, done.key)
-        if not (
-            self._gradebook.is_drawn(done.name, drawn_from) and self._pages.are_there(done.name)
-        ):
-            self._pages.draw(done.report)
-        return msgspec.structs.replace(done, drawn=True)
+            return self._graded(Job(name=line.name, path=Path(line.path)))
+        except Exception as error:  # ours, whatever it is; the batch goes on
+            if isinstance(error, ServerFailed) and error.code in NOT_THE_SUBMISSION:
+                raise
+            reason = traceback.format_exc(limit=-8)
+            report = failed_report(self._grading.assignment, line.name, reason)
+            return self._desk.finish(report, self._desk.key("failed", line.name))
 
     def _graded(self, job: Job) -> Done:
         submission = self._grading.read(job)
         if isinstance(submission, Report):
-            key = result_key((self._decided, "refused", job.name))
-            return Done(name=job.name, key=key, report=submission)
-        key = result_key((self._decided, submission.digest))
-        known = self._gradebook.find_report(key)
-        if known is not None:
-            report = msgspec.structs.replace(known, submission=job.name)
-            return Done(name=job.name, key=key, report=report, cached=True)
-        return Done(name=job.name, key=key, report=self._grading.grade(submission))
+            return self._desk.finish(submission, self._desk.key("refused", job.name))
+        key = self._desk.key(submission.digest)
+        known = self._desk.find(job.name, key)
+        return known or self._desk.finish(self._grading.grade(submission), key)
 
 
 def work(lines: Iterator[bytes], out: IO[bytes]) -> None:
     """Answer every job line until there are no more."""
+
+    def send(line: Answer | Stopped) -> None:
+        out.write(msgspec.json.encode(line) + b"\n")
+        out.flush()
+
     hello = msgspec.json.decode(next(lines), type=Hello)
-    server = LazyServer(unsafe=hello.settings.unsafe)
-    with Gradebook(Path(hello.out) / "gradebook.db") as gradebook:
-        worker = Worker(hello, gradebook, server)
+    grading = Grading(hello.settings)
+    with Gradebook(Path(hello.gradebook)) as gradebook:
+        desk = Desk(hello.settings, grading.assignment, gradebook, hello.run, Path(hello.out))
+        worker = Worker(grading, desk)
         try:
             for line in lines:
-                done = worker.answer(msgspec.json.decode(line, type=JobLine))
-                out.write(msgspec.json.encode(done) + b"\n")
-                out.flush()
+                send(Answer(done=worker.answer(msgspec.json.decode(line, type=JobLine))))
+        except ServerFailed as error:
+            send(Stopped(code=error.code, values=error.values))
         finally:
-            server.close()
+            grading.close()
+
+
+def _end_with_parent(connection: socket.socket) -> None:
+    """End this process when the parent closes its end, even amid a submission.
+
+    The warm server and its children end when their connections to this process close.
+    """
+    poll = select.poll()
+    poll.register(connection, 0)  # the end of the other side is always reported
+    poll.poll()
+    os._exit(1)
 
 
 def main() -> None:
     """Serve the socket whose descriptor is the only argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends workers by closing the socket
     with socket.socket(fileno=int(sys.argv[1])) as connection:
+        threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
         reader, writer = connection.makefile("rb"), connection.makefile("wb")
         try:
             work(iter(reader.readline, b""), writer)

@@ -28,7 +28,11 @@ class Process(Protocol):
         ...
 
     def find_end(self, seconds: float) -> Ended | None:
-        """Wait for its end; None if it lives on."""
+        """Wait for its end; None if it lives on.
+
+        Raises:
+            ServerFailed: what it was forked from ended, and took it along.
+        """
         ...
 
     def end(self) -> None:
@@ -96,6 +100,7 @@ class ChildSession:
         Raises:
             ChildGone: the child ended, broke the protocol, or gave no reply in time and was ended.
             ChildFailed: our own code in the child failed.
+            ServerFailed: the warm server ended, and the child with it.
         """
         if self._gone is not None:
             raise self._gone

@@ -90,7 +90,11 @@ class ForkServer:
         return ForkedProcess(self, mine, log, pid, pidfd)
 
     def find_end(self, pid: int, seconds: float) -> control.Ended | None:
-        """Return how a child ended, None if it has not within `seconds`, or nobody can tell."""
+        """Return how a child ended, None if it has not within `seconds`.
+
+        Raises:
+            ServerGone: the server has ended, and its children with it.
+        """
         deadline = time.monotonic() + seconds
         while pid not in self._ended:
             left = deadline - time.monotonic()
@@ -98,7 +102,7 @@ class ForkServer:
                 return None
             try:
                 message, _ = self._receive(left)
-            except (ServerGone, TimeoutError):
+            except TimeoutError:
                 return None
             if isinstance(message, control.Ended):
                 self._ended[message.pid] = message
@@ -161,8 +165,15 @@ class ForkedProcess:
         self.connection = connection
 
     def find_end(self, seconds: float) -> control.Ended | None:
-        """Wait for its end; None if it lives on."""
-        return self._server.find_end(self._pid, seconds)
+        """Wait for its end; None if it lives on.
+
+        Raises:
+            ServerFailed: the server ended, and took the child with it.
+        """
+        try:
+            return self._server.find_end(self._pid, seconds)
+        except ServerGone as error:
+            raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error
 
     def end(self) -> None:
         """Kill it through its pidfd, which cannot mean another process, and reap it."""
@@ -171,7 +182,8 @@ class ForkedProcess:
         self._ended = True
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        self._server.find_end(self._pid, _REAP_SECONDS)
+        with contextlib.suppress(ServerGone):
+            self._server.find_end(self._pid, _REAP_SECONDS)
         self._server.forget(self._pid)
         self.connection.close()
         os.close(self._log)
