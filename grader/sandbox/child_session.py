@@ -8,7 +8,7 @@ import msgspec
 
 from grader.model import Limits, Outcome
 from grader.sandbox import wire
-from grader.sandbox.control import Ended
+from grader.sandbox.control import CHILD_FAILED, Ended
 from grader.sandbox.ending import ChildFailed, ChildGone, ServerFailed, read_ending
 from grader.sandbox.protocol import CellDone, Failed, ProtocolError, Ready, RunCell, Start
 
@@ -173,6 +173,8 @@ class ChildSession:
         if ended is None:
             self._end_tampered("the child closed its end of the messages and went on")
         log = self._process.log_text()
+        if ended.status == CHILD_FAILED:
+            self._end_tampered(f"what serves the judge in the child ended: {log[-400:]}")
         self._end(read_ending(ended, log=log, cpu_seconds=self._limits.submission_seconds))
 
     def _end_tampered(self, what: str) -> NoReturn:

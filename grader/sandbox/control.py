@@ -3,6 +3,8 @@
 They travel as single packets over a socket of type SEQPACKET, with descriptors beside them.
 """
 
+from typing import Literal
+
 import msgspec
 
 
@@ -74,14 +76,15 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         status: exit code, or minus the number of the signal.
         cpu_seconds: processor time it used.
         peak_bytes: the most memory it had at once, shared pages included.
-        over_memory: whether the server ended it for the memory that it had touched.
+        over: what it had more of than it may when the server ended it: ``memory``, ``threads``,
+            or empty where the server did not.
     """
 
     pid: int
     status: int
     cpu_seconds: float
     peak_bytes: int
-    over_memory: bool = False
+    over: Literal["", "memory", "threads"] = ""
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="trouble"):
@@ -94,6 +97,8 @@ ToServer = Plan | Fork
 FromServer = Hello | Forked | Ended | Trouble
 
 MOST_BYTES = 64 << 10
+CHILD_FAILED = 71
+"""Exit code of a child whose own code, not the student's, failed."""
 encode = msgspec.msgpack.Encoder().encode
 decode_for_server = msgspec.msgpack.Decoder(ToServer).decode
 decode_for_judge = msgspec.msgpack.Decoder(FromServer).decode

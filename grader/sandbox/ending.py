@@ -61,8 +61,10 @@ def read_ending(ended: Ended | None, *, log: str, cpu_seconds: float) -> ChildGo
     if ended is None:
         return ChildGone(Outcome.CRASHED, "sandbox.ended.unknown")
     name = _signal_name(-ended.status) if ended.status < 0 else ""
-    if ended.over_memory:
+    if ended.over == "memory":
         return ChildGone(Outcome.MEMORY, "sandbox.ended.memory")
+    if ended.over == "threads":
+        return ChildGone(Outcome.CRASHED, "sandbox.ended.threads")
     if name == "SIGXCPU" or (name == "SIGKILL" and ended.cpu_seconds >= cpu_seconds - 0.5):
         return ChildGone(Outcome.TIMEOUT, "sandbox.ended.cpu", {"seconds": f"{cpu_seconds:g}"})
     if name == "SIGKILL":

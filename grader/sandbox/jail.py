@@ -7,7 +7,9 @@ last, since it forbids the calls that the others need.
 
 import os
 import signal
+import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from grader.sandbox import (
     control,
@@ -64,7 +66,8 @@ def survey(jail: Jail) -> None:
         jail.held = rlimits.held_by_this_process()
         jail.active.append(layers.LIMITS)
     if jail.wants(layers.USER):
-        _offer(jail, layers.USER, os.getuid() == 0, "the judge is not root, so neither is a child")
+        reason = _why_same_user(jail)
+        _offer(jail, layers.USER, not reason, reason)
     if jail.wants(layers.SECCOMP):
         _offer(jail, layers.SECCOMP, seccomp.is_available(), "the kernel has no filters")
     if jail.wants(layers.LANDLOCK):
@@ -74,6 +77,25 @@ def survey(jail: Jail) -> None:
         )
     if jail.holds(layers.NAMESPACES):
         jail.trees = namespaces.ChildTrees()
+
+
+def _why_same_user(jail: Jail) -> str:
+    """Return why children cannot become another user, empty where they can.
+
+    An interpreter in root's home serves root only. Its children then stay root without a single
+    capability, and the other layers hold them; inside namespaces the way to it is open.
+    """
+    if os.getuid() != 0:
+        return "the judge is not root, so neither is a child"
+    if not jail.holds(layers.NAMESPACES):
+        core = str(Path(jail.plan.core).parent)  # loaded by now
+        for path in jail.plan.readable:
+            if path == core:
+                continue
+            for folder in Path(path).parents:
+                if not folder.stat().st_mode & stat.S_IXOTH:
+                    return f"{folder} is closed to other users, and {path} is needed"
+    return ""
 
 
 def _offer(jail: Jail, layer: str, available: bool, reason: str) -> None:  # noqa: FBT001
@@ -98,22 +120,24 @@ def lock_down(jail: Jail, fork: control.Fork, socket_fd: int, log_fd: int) -> No
     if jail.holds(layers.NAMESPACES):
         namespaces.take_own_folder(_OWN_FOLDER_BYTES)
         own_folder = namespaces.OWN_FOLDER
+    ruleset = -1
+    if jail.holds(layers.LANDLOCK):  # the user it becomes may not open all of these
+        ruleset = landlock.make_ruleset(jail.plan.readable, own_folder, abi=jail.landlock_abi)
     if jail.holds(layers.USER):
         privileges.become(jail.plan.uid)
     if jail.holds(layers.SECCOMP) or jail.holds(layers.LANDLOCK):
         privileges.gain_nothing_by_exec()
-    if jail.holds(layers.NAMESPACES) or jail.holds(layers.USER):
+    if jail.holds(layers.NAMESPACES) or layers.USER in jail.plan.layers:
         privileges.drop_capabilities()
     privileges.die_with_parent()
     privileges.hide_memory()
     if jail.held is not None:
         _limit(jail, jail.held, fork)
     if jail.holds(layers.LANDLOCK):
-        ruleset = landlock.make_ruleset(jail.plan.readable, own_folder, abi=jail.landlock_abi)
         landlock.restrict(ruleset)
         os.close(ruleset)
     if jail.holds(layers.SECCOMP):
-        seccomp.load(seccomp.allow_list(os.getpid()))
+        seccomp.load(seccomp.allow_list(os.getpid(), own_folder=own_folder is not None))
 
 
 def _limit(jail: Jail, held: rlimits.HeldByServer, fork: control.Fork) -> None:

@@ -4,6 +4,7 @@ A child is a copy of the warm server, so its memory is bounded relative to what 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from grader.sandbox import kernel
 
@@ -16,6 +17,8 @@ LOG_BYTES = 64 << 10
 _OPEN_FILES = 64
 _FILE_BYTES = 16 << 20
 _STACK_BYTES = 8 << 20
+_OWN_THREADS = 3
+"""Threads that are not the student's: the first, and those of torch's backward passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,15 @@ def touched_bytes(pid: int | str) -> int:
     return kernel.status_bytes("RssAnon", "VmSwap", "VmPTE", pid=pid)
 
 
+def thread_count(pid: int) -> int:
+    """Return how many threads a process has.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    return sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
+
+
 def limit_memory(held: HeldByServer, budget_bytes: int) -> None:
     """Bound the memory that this process takes beyond what the server held.
 
@@ -86,12 +98,18 @@ def limit_files(*, own_folder: bool) -> None:
     _lower("MSGQUEUE", 0)
 
 
+def most_threads(threads: int) -> int:
+    """Return how many threads a child may have in all where a student may start so many."""
+    return threads + _OWN_THREADS
+
+
 def limit_threads(threads: int) -> None:
     """Bound threads; only for a user of its own, since all processes of the user count.
 
-    In a user namespace those are the server, its parent there, and the child itself.
+    In a user namespace those are the server, its parent there, and the child itself. Elsewhere the
+    server counts them while the child runs (`thread_count`).
     """
-    _lower("NPROC", threads + 3)
+    _lower("NPROC", most_threads(threads))
 
 
 def limit_signals_and_priority() -> None:

@@ -7,6 +7,7 @@ instruction; arguments can be compared, but what pointers point to cannot.
 
 import ctypes
 import errno
+import os
 import struct
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -42,6 +43,7 @@ _SIGKILL, _SIGSTOP = 9, 19
 _PRCTL_ALLOWED = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA (names of mappings)
 _ARCH_PRCTL_ALLOWED = (0x1021, 0x1022, 0x1023)  # leave to use wide registers: man 2 arch_prctl
 _IOCTL_ALLOWED = (0x5421, 0x541B, 0x5450, 0x5451)  # FIONBIO, FIONREAD, FIONCLEX, FIOCLEX
+_ONLY_IN_OWN_FOLDER = frozenset({"truncate", "utimensat"})
 _FCNTL_ALLOWED = (0, 1, 2, 3, 4, 5, 6, 7, 1030)  # dup, flags, locks; no owner, signal or seal
 
 
@@ -95,6 +97,16 @@ def _bar_bits(index: int, bits: int, number: int) -> Program:
     return [_argument(index), Instruction(_IF_ANY_BIT, 0, 1, bits), _refuse(number)]
 
 
+def _bar_emptying(index: int) -> Program:
+    """Refuse to open for reading what is emptied by it; flags are the argument `index`."""
+    return [
+        _argument(index),
+        Instruction(_AND, 0, 0, os.O_ACCMODE | os.O_TRUNC),
+        Instruction(_IF_EQUAL, 0, 1, os.O_TRUNC),
+        _refuse(),
+    ]
+
+
 def _need_one_of(index: int, values: tuple[int, ...], number: int = errno.EPERM) -> Program:
     """Refuse unless the argument is one of the values."""
     program = [_argument(index)]
@@ -103,8 +115,10 @@ def _need_one_of(index: int, values: tuple[int, ...], number: int = errno.EPERM)
     return [*program, _refuse(number)]
 
 
-def _conditions(own_pid: int) -> Mapping[str, Program]:
+def _conditions(own_pid: int, *, own_folder: bool) -> Mapping[str, Program]:
     """Return what must hold of the arguments of some calls, by name."""
+    # Reading with truncation needs no right to write before version 3 of Landlock.
+    opening = ([], []) if own_folder else (_bar_emptying(1), _bar_emptying(2))
     only_oneself = [*_need(0, own_pid)]
     return {
         # Threads, no processes and no namespaces.
@@ -130,14 +144,21 @@ def _conditions(own_pid: int) -> Mapping[str, Program]:
         # asyncio wakes its loop through a pair; nothing else can be reached by one.
         "socketpair": _need(0, _AF_UNIX),
         "sendto": _need_null(4),
+        # Another process of the same user, such as the judge, could be pinned to one processor.
+        "sched_setaffinity": _need_one_of(0, (0, own_pid)),
+        "open": opening[0],
+        "openat": opening[1],
     }
 
 
-def allow_list(own_pid: int, machine: str = kernel.MACHINE) -> Program:
+def allow_list(own_pid: int, *, own_folder: bool, machine: str = kernel.MACHINE) -> Program:
     """Return the filter of a child.
 
     Args:
         own_pid: the process that may be signalled, as it sees itself.
+        own_folder: whether the child has a private root with a folder of its own. Else it sees the
+            files of its user, and what Landlock lets through is refused here: changing times, and
+            before version 3 truncation (https://docs.kernel.org/userspace-api/landlock.html).
         machine: ``x86_64`` or ``aarch64``.
 
     Raises:
@@ -145,7 +166,9 @@ def allow_list(own_pid: int, machine: str = kernel.MACHINE) -> Program:
     """
     if machine not in NUMBERS:
         raise OSError(errno.ENOSYS, f"no system call numbers for {machine}")
-    numbers, conditions = NUMBERS[machine], _conditions(own_pid)
+    conditions = _conditions(own_pid, own_folder=own_folder)
+    refused = frozenset() if own_folder else _ONLY_IN_OWN_FOLDER
+    numbers = {name: n for name, n in NUMBERS[machine].items() if name not in refused}
     program = [
         # A call in another convention (32 bit) would have other numbers.
         Instruction(_LOAD, 0, 0, _OFFSET_ARCHITECTURE),

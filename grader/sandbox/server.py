@@ -15,7 +15,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from grader.sandbox import control, heap, jail, layers, namespaces, privileges, rlimits
 from grader.sandbox.protocol import Start
@@ -24,7 +24,6 @@ from grader.sandbox.wire import Channel, Gone
 _HALF_BUILT = 96
 """Exit code of an attempt at namespaces that failed: nothing may run in what it left."""
 _FAILED = 70
-_CHILD_FAILED = 71
 _WATCH_SECONDS = 0.1
 _MEMORY_SLACK_BYTES = 128 << 20
 
@@ -207,7 +206,7 @@ class Server:
             if trees is not None:
                 trees.after_fork()
         pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = _Child(pid, pidfd, fork.memory_bytes)
+        self._children[pidfd] = _Child(pid, pidfd, fork)
         self._poll.register(pidfd, select.POLLIN)
         socket.send_fds(self._connection, [control.encode(control.Forked(pid=pid))], [pidfd])
 
@@ -221,37 +220,42 @@ class Server:
             status=os.waitstatus_to_exitcode(status),
             cpu_seconds=usage.ru_utime + usage.ru_stime,
             peak_bytes=usage.ru_maxrss * 1024,
-            over_memory=child.over_memory,
+            over=child.over,
         )
         self._connection.sendall(control.encode(ended))
 
     def _watch(self, child: "_Child") -> None:
-        """End a child that has touched more than its budget, by whatever way."""
+        """End a child that has touched more memory or has more threads than it may."""
         held = self._jail.held
         if held is None:
             return
         try:
             touched = rlimits.touched_bytes(child.pid)
+            threads = rlimits.thread_count(child.pid)
         except OSError:
             return  # it is ending
-        if touched > held.touched_bytes + child.memory_bytes + _MEMORY_SLACK_BYTES:
-            child.over_memory = True
-            signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+        if touched > held.touched_bytes + child.fork.memory_bytes + _MEMORY_SLACK_BYTES:
+            child.over = "memory"
+        elif threads > rlimits.most_threads(child.fork.threads):
+            child.over = "threads"
+        else:
+            return
+        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
 
 
 class _Child:
-    __slots__ = ("memory_bytes", "over_memory", "pid", "pidfd")
+    __slots__ = ("fork", "over", "pid", "pidfd")
 
-    def __init__(self, pid: int, pidfd: int, memory_bytes: int) -> None:
+    def __init__(self, pid: int, pidfd: int, fork: control.Fork) -> None:
         self.pid = pid
         self.pidfd = pidfd
-        self.memory_bytes = memory_bytes
-        self.over_memory = False
+        self.fork = fork
+        self.over: Literal["", "memory", "threads"] = ""
 
 
 def _be_child(prepared: jail.Jail, fork: control.Fork, socket_fd: int, log_fd: int) -> NoReturn:
     """Lock this process in and serve the judge from it; ends with the process."""
-    code = _CHILD_FAILED
+    code = control.CHILD_FAILED
     try:
         jail.lock_down(prepared, fork, socket_fd, log_fd)
         channel = Channel(jail.SOCKET)
