@@ -11,6 +11,7 @@ from rich.text import Text
 from grader.messages import has_message, message
 from grader.model import Assignment, CheckResult, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
+from grader.reports.wording import check_text, first_to_fix, is_advice, shown_points
 
 _STYLES = {
     Outcome.PASSED: ("✓", "green"),
@@ -21,28 +22,7 @@ _STYLES = {
     Outcome.GRADER_ERROR: ("!", "magenta"),
 }
 _BAD = ("✗", "red")
-
-
-def shown_points(hundredths: int, language: str) -> str:
-    """Return points as people of the language write them: 0.75 or 0,75; whole ones without."""
-    text = f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")
-    return text.replace(".", ",") if language == "ru" else text
-
-
-def first_to_fix(report: Report) -> tuple[TaskResult, CheckResult] | None:
-    """Return the failed check that is worth most, the earliest of equals; None if none failed."""
-    wrong = [
-        (task, check)
-        for task in report.tasks
-        for check in task.checks
-        if check.possible > check.points
-        and check.outcome
-        not in (Outcome.PASSED, Outcome.REVIEW, Outcome.GRADER_ERROR, Outcome.NOT_RUN)
-    ]
-    tried = [pair for pair in wrong if pair[1].outcome is not Outcome.MISSING] or wrong
-    if not tried:
-        return None
-    return max(tried, key=lambda pair: pair[1].possible - pair[1].points)
+_ADVICE = ("i", "cyan")
 
 
 def print_report(
@@ -106,13 +86,6 @@ def _print_head(out: Console, report: Report, assignment: Assignment, language: 
     out.print()
 
 
-def check_text(check: CheckResult, language: str) -> str:
-    """Return the sentence of a check, cleaned; the bare code if a later version wrote it."""
-    if not has_message(check.code, language):
-        return clean_line(check.code)
-    return clean(message(check.code, check.values, language=language), most=1500)
-
-
 def _print_task(out: Console, task: TaskResult, assignment: Assignment, language: str) -> None:
     shown = [c for c in task.checks if c.outcome not in (Outcome.PASSED, Outcome.NOT_RUN)]
     if not shown or all(c.outcome is Outcome.MISSING for c in task.checks):
@@ -129,8 +102,10 @@ def _print_task(out: Console, task: TaskResult, assignment: Assignment, language
         head.append(f"  {clean_line(words)}", style="not bold dim")
     out.print(head)
     for check in shown:
-        icon, style = _STYLES.get(check.outcome, _BAD)
+        icon, style = _ADVICE if is_advice(check) else _STYLES.get(check.outcome, _BAD)
         line = Text(f"{icon} ", style=style)
+        if is_advice(check):
+            line.append(message("page.advice", language=language) + ": ", style="cyan")
         line.append(f"{titles[check.id]}: ", style="default")
         line.append(check_text(check, language), style="default")
         out.print(Padding(line, (0, 0, 0, 2)))

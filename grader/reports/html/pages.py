@@ -18,7 +18,7 @@ from grader.model import Assignment, Outcome, Report
 from grader.reports.clean import clean_line
 from grader.reports.html.view import view_report
 from grader.reports.summary import ClassRow
-from grader.reports.terminal import shown_points
+from grader.reports.wording import shown_points
 
 _HERE = Path(__file__).parent / "templates"
 _FEWEST_FOR_DISCRIMINATION = 20

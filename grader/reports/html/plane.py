@@ -1,0 +1,189 @@
+"""The unit square with a gate's answers: the half-plane where it is linear, else the regions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_LEFT, _TOP, _SIZE = 24.0, 6.0, 190.0
+_MOST_MISPLACED = 0.01
+
+Place = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Corner:
+    """A row of the truth table as a point; `wrong` where the gate answers otherwise."""
+
+    x: float
+    y: float
+    expected: int
+    wrong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Where a gate of two inputs answers 1, in the drawing's coordinates.
+
+    Attributes:
+        ones: SVG path of the region that is answered with 1.
+        unknown: SVG path of the region without a usable answer.
+        line: ends of the decision line, None where the border is not one straight line.
+        corners: the rows of the truth table.
+        ticks: (place on the x axis, place on the y axis, label).
+    """
+
+    ones: str
+    unknown: str
+    line: tuple[Place, Place] | None
+    corners: tuple[Corner, ...]
+    ticks: tuple[tuple[float, float, str], ...]
+    kind: str = "plane"
+
+
+class _Scale:
+    """Turns inputs into places of the drawing; x2 grows upwards."""
+
+    def __init__(self, low: float, high: float, side: int) -> None:
+        self.low, self.high, self.side = low, high, side
+        self.step = (high - low) / (side - 1)
+
+    def x(self, value: float) -> float:
+        return _LEFT + _SIZE * (value - self.low) / (self.high - self.low)
+
+    def y(self, value: float) -> float:
+        return _TOP + _SIZE * (self.high - value) / (self.high - self.low)
+
+    def at(self, place: int) -> Place:
+        row, column = divmod(place, self.side)
+        return self.low + self.step * column, self.low + self.step * row
+
+
+def view_plane(data: Mapping[str, Any], table: Mapping[str, Any] | None) -> Plane:
+    """Return the drawing of a grid of answers and of the truth table that belongs to it.
+
+    Args:
+        data: a `DecisionLine` as plain data.
+        table: the `TruthTable` of the same check, None where it has none.
+    """
+    scale = _Scale(data["low"], data["high"], data["side"])
+    answers = str(data["answers"])
+    border = None if "?" in answers else _border(answers, scale)
+    if border is None:
+        ones, line = _cells(answers, "1", scale), None
+    else:
+        ones, line = _half_plane(border, scale)
+    values = (-1, 1) if table is not None and table["convention"] == "-1/+1" else (0, 1)
+    return Plane(
+        ones=ones,
+        unknown=_cells(answers, "?", scale),
+        line=line,
+        corners=_corners(table, scale) if table is not None else (),
+        ticks=tuple((scale.x(v), scale.y(v), str(v).replace("-", "−")) for v in values),
+    )
+
+
+def _corners(table: Mapping[str, Any], scale: _Scale) -> tuple[Corner, ...]:
+    rows = zip(table["rows"], table["expected"], table["actual"], strict=True)
+    return tuple(
+        Corner(scale.x(row[0]), scale.y(row[1]), expected, not same_answer(str(expected), actual))
+        for row, expected, actual in rows
+        if len(row) == 2 and all(scale.low <= value <= scale.high for value in row)
+    )
+
+
+def same_answer(expected: str, actual: str) -> bool:
+    """Tell whether an answer is within 0.1 of the right one; an unasked one is not wrong."""
+    try:
+        return actual == "" or abs(float(expected) - float(actual)) <= 0.1
+    except ValueError:
+        return expected == actual
+
+
+def _cells(answers: str, wanted: str, scale: _Scale) -> str:
+    """Return the squares around grid points with this answer as one path, run by run."""
+    path = []
+    for row in range(scale.side):
+        line = answers[row * scale.side : (row + 1) * scale.side]
+        start = 0
+        while (start := line.find(wanted, start)) >= 0:
+            end = start
+            while end < len(line) and line[end] == wanted:
+                end += 1
+            path.append(_square(scale, row, start, end))
+            start = end
+    return "".join(path)
+
+
+def _square(scale: _Scale, row: int, start: int, end: int) -> str:
+    def bounded(value: float) -> float:
+        return min(scale.high, max(scale.low, value))
+
+    half = scale.step / 2
+    left = scale.x(bounded(scale.low + scale.step * start - half))
+    right = scale.x(bounded(scale.low + scale.step * (end - 1) + half))
+    top = scale.y(bounded(scale.low + scale.step * row + half))
+    bottom = scale.y(bounded(scale.low + scale.step * row - half))
+    return f"M{left:.1f} {top:.1f}H{right:.1f}V{bottom:.1f}H{left:.1f}z"
+
+
+def _border(answers: str, scale: _Scale) -> tuple[float, float, float] | None:
+    """Return (a, b, c) of a line with 1 where ``a*x1 + b*x2 > c``; None where no line fits.
+
+    The line goes through the middle of the steps between neighbours with different answers, along
+    the direction in which these spread most (their first principal axis).
+    """
+    steps = _steps(answers, scale)
+    if len(steps) < 2:
+        return None
+    mean_x = sum(x for x, _ in steps) / len(steps)
+    mean_y = sum(y for _, y in steps) / len(steps)
+    xx = sum((x - mean_x) ** 2 for x, _ in steps)
+    yy = sum((y - mean_y) ** 2 for _, y in steps)
+    xy = sum((x - mean_x) * (y - mean_y) for x, y in steps)
+    largest = (xx + yy) / 2 + (((xx - yy) / 2) ** 2 + xy**2) ** 0.5
+    along = (xy, largest - xx) if abs(xy) > 1e-9 else ((1.0, 0.0) if xx > yy else (0.0, 1.0))
+    a, b = -along[1], along[0]
+    c = a * mean_x + b * mean_y
+    above = [a * x + b * y > c for x, y in map(scale.at, range(len(answers)))]
+    agreeing = sum(side == (answer == "1") for side, answer in zip(above, answers, strict=True))
+    if agreeing < len(answers) / 2:
+        a, b, c, agreeing = -a, -b, -c, len(answers) - agreeing
+    return (a, b, c) if agreeing >= (1 - _MOST_MISPLACED) * len(answers) else None
+
+
+def _steps(answers: str, scale: _Scale) -> list[Place]:
+    found = []
+    for place, answer in enumerate(answers):
+        x, y = scale.at(place)
+        if (place + 1) % scale.side and answers[place + 1] != answer:
+            found.append((x + scale.step / 2, y))
+        if place + scale.side < len(answers) and answers[place + scale.side] != answer:
+            found.append((x, y + scale.step / 2))
+    return found
+
+
+def _half_plane(
+    border: tuple[float, float, float], scale: _Scale
+) -> tuple[str, tuple[Place, Place] | None]:
+    """Cut the square along the line: Sutherland and Hodgman's clipping, with one edge."""
+    a, b, c = border
+    low, high = scale.low, scale.high
+    square = [(low, low), (high, low), (high, high), (low, high)]
+    inside: list[Place] = []
+    ends: list[Place] = []
+    for start, end in zip(square, [*square[1:], square[0]], strict=True):
+        before, after = (a * x + b * y - c for x, y in (start, end))
+        if before >= 0:
+            inside.append(start)
+        if (before >= 0) != (after >= 0):
+            share = before / (before - after)
+            crossing = tuple(s + share * (e - s) for s, e in zip(start, end, strict=True))
+            inside.append((crossing[0], crossing[1]))
+            ends.append((crossing[0], crossing[1]))
+    drawn = [(scale.x(x), scale.y(y)) for x, y in ends]
+    line = (drawn[0], drawn[1]) if len(drawn) == 2 else None
+    return _polygon([(scale.x(x), scale.y(y)) for x, y in inside]), line
+
+
+def _polygon(places: Sequence[Place]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) + "z" if places else ""
