@@ -10,9 +10,10 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from grader.checks.answers import Choice, FreeText
 from grader.checks.view import Card, ChildGone, Ran, SectionView
 from grader.devices import choose_card, figures_of, missing_device, require_known
-from grader.evidence import as_data
+from grader.evidence import StudentText, as_data
 from grader.intake import cut_sections
 from grader.model import (
     Assignment,
@@ -36,6 +37,11 @@ from grader.sandbox.session import Server, ServerFailed
 
 SEED = 20221204
 """Every submission starts from the same seed, so that two runs agree."""
+
+_MOST_LEFT = 4000
+_MOST_EXCERPT = 2000
+_FEW_WORDS = 5
+_LITTLE_BYTES = 1 << 20
 
 _ENDED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
 
@@ -119,7 +125,8 @@ class Judge:
         with Run(self._server, start, self._assignment.limits) as run:
             for section in sections:
                 self._take(section, run, course, card)
-        tasks = [self._task_result(task, course) for task in self._tasks]
+        left = _left_over(sections, course) if len(self._tasks) > 1 else ()
+        tasks = [self._task_result(task, course, left) for task in self._tasks]
         return Report(
             assignment=self._assignment.name,
             submission=submission.name,
@@ -252,13 +259,20 @@ class Judge:
 
     # -------------------------------------------------------------- points
 
-    def _task_result(self, task: Task, course: _Course) -> TaskResult:
+    def _task_result(self, task: Task, course: _Course, left: Sequence[Cell]) -> TaskResult:
         attempts = course.attempts.get(task.id, [])
         results = [self._attempt_result(task, attempt) for attempt in attempts]
         if not results:
-            return self._attempt_result(
-                task, _Attempt(Section(task=task.id, cells=(), found_by=""), _missing(task), ())
+            kind = "text" if isinstance(task.question, Choice | FreeText) else "code"
+            cells = tuple(
+                cell
+                for cell in left
+                if cell.kind == kind
+                and (not task.content or any(word in cell.source for word in task.content))
             )
+            section = Section(task=task.id, cells=cells, found_by="")
+            indices = tuple(cell.index for cell in cells if cell.index)
+            return self._attempt_result(task, _Attempt(section, _missing(task, cells), indices))
         return max(enumerate(results), key=lambda item: (_worth(item[1]), item[0]))[1]
 
     def _attempt_result(self, task: Task, attempt: _Attempt) -> TaskResult:
@@ -305,11 +319,51 @@ def _check_result(check: Check, finding: Finding, *, rivals: bool) -> CheckResul
     )
 
 
-def _missing(task: Task) -> list[Finding]:
+def _missing(task: Task, left: Sequence[Cell]) -> list[Finding]:
+    """Return that nothing answers a task; what no other task took, a person looks at."""
+    if not left:
+        return [
+            Finding(check=check.id, outcome=Outcome.MISSING, code="judge.missing")
+            for check in task.checks
+        ]
+    text = "\n\n".join(cell.source for cell in left)
+    where = "markdown" if left[0].kind == "text" else "code"
     return [
-        Finding(check=check.id, outcome=Outcome.MISSING, code="judge.missing")
-        for check in task.checks
+        Finding(
+            check=check.id,
+            outcome=Outcome.REVIEW,
+            code="judge.unassigned",
+            evidence=() if position else (StudentText(where=where, text=text[:_MOST_LEFT]),),
+            excerpt=text[:_MOST_EXCERPT],
+        )
+        for position, check in enumerate(task.checks)
     ]
+
+
+def _left_over(sections: Sequence[Section], course: _Course) -> tuple[Cell, ...]:
+    """Return the cells without a task that may answer one, of a submission without headings."""
+    if any(section.found_by in ("heading", "file") for section in sections):
+        return ()
+    taken = {
+        index for tried in course.attempts.values() for attempt in tried for index in attempt.cells
+    }
+    left = []
+    for cell in (cell for section in sections if section.task is None for cell in section.cells):
+        ran = course.ran.get(cell.position)
+        done = ran.done if ran else None
+        if cell.kind == "text":
+            works = len(cell.source.split()) > _FEW_WORDS
+        else:
+            works = done is not None and (_may_answer(done) or _used_device(done))
+        if works and cell.index not in taken:
+            left.append(cell)
+    return tuple(left)
+
+
+def _used_device(done: CellDone) -> bool:
+    return done.device is not None and bool(
+        done.device.peak_allocated > _LITTLE_BYTES or done.device.refusal_count
+    )
 
 
 def _explained(finding: Finding, view: SectionView) -> Finding:

@@ -40,10 +40,12 @@ def attribute(sections: list[Section], assignment: Assignment) -> list[Section]:
 
 def _by_file(sections: list[Section], labels: Labels, wanted: set[str]) -> list[Section]:
     headed = {cell.file for section in sections if section.task for cell in section.cells}
+    alone = len({cell.file for section in sections for cell in section.cells}) == 1
     found: list[Section] = []
     for section in sections:
         file = section.cells[0].file if section.cells else ""
-        tasks = _among(labels.of_stem(stem(file)), wanted) if file not in headed else ()
+        tasks = labels.of_stem(stem(file), strict=alone) if file not in headed else ()
+        tasks = _among(tasks, wanted)
         found.append(_named(section, section.cells, tasks, "file") if tasks else section)
     return found
 

@@ -1,7 +1,7 @@
 """Headings: ``Задача 3``, ``## **Task 3.**``, ``# ДЗ №2``, ``1. Вопрос 1`` open a section."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["task", "homework", "question"]
@@ -33,10 +33,17 @@ _LINE_END = r"[\W_]*\Z"
 
 @dataclass(frozen=True, slots=True)
 class FoundHeading:
-    """A heading; `number` is None for a chapter such as ``# Homework``, which opens nothing."""
+    """A heading.
+
+    Attributes:
+        kind: what it counts.
+        number: None for a chapter such as ``# Homework``, which opens nothing.
+        title: what stands behind the number.
+    """
 
     kind: Kind
     number: int | None
+    title: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,8 @@ def read_heading(line: str, *, before: str = "") -> FoundHeading | None:
     for forms in _ALL_FORMS:
         found = forms.numbered.match(text) or forms.ordinal.match(text)
         if found and _is_set_apart(line, found, before):
-            return FoundHeading(forms.kind, int(found["number"]))
+            title = line[len(line) - len(found["rest"]) :] if found["rest"] else ""
+            return FoundHeading(forms.kind, int(found["number"]), title)
         if forms.chapter.match(text):
             return FoundHeading(forms.kind, None)
     return None

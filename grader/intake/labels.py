@@ -59,8 +59,11 @@ class Labels:
             return tuple(self._by_name[name])
         return self._of_words([folded(word) for word in words_of(name)], strict=True)
 
-    def of_stem(self, stem: str) -> Tasks:
-        """Return the tasks that a file's stem speaks of: ``task3``, ``03``, ``neuron_xor``."""
+    def of_stem(self, stem: str, *, strict: bool = False) -> Tasks:
+        """Return the tasks that a file's stem speaks of: ``task3``, ``03``, ``neuron_xor``.
+
+        With `strict` other words may not stand beside the task's: ``petrov_and_ivanova`` is none.
+        """
         spaced = " ".join(words_of(stem))
         if _NUMBER_STEM.match(spaced):
             return tuple(self._by_heading.get(Heading("task", int(spaced)), ()))
@@ -71,7 +74,7 @@ class Labels:
                 return tuple(by_number)
         if stem in self._by_name:
             return tuple(self._by_name[stem])
-        return self._of_words([folded(word) for word in words_of(stem)], strict=False)
+        return self._of_words([folded(word) for word in words_of(stem)], strict=strict)
 
     def of_label(self, line: str) -> Tasks:
         """Return the tasks that a printed label, a comment or a line of text speaks of.
@@ -89,6 +92,12 @@ class Labels:
         label = words_of(re.split(r"[:=]", text, maxsplit=1)[0])
         alone = self._of_words([folded(word) for word in label], strict=True)
         return alone or self._of_capitals(words_of(text))
+
+    def of_title(self, title: str) -> Tasks:
+        """Return the tasks of a title that says nothing else: the ``AND`` of ``Task 2: AND``."""
+        if len(title) > _LABEL_CHARACTERS:
+            return ()
+        return self._of_words([folded(word) for word in words_of(title)], strict=True)
 
     def _of_capitals(self, words: list[str]) -> Tasks:
         found = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from grader.intake.attribution import attribute
 from grader.intake.headings import FoundHeading
+from grader.intake.labels import Labels
 from grader.intake.pieces import pieces_by_heading
 from grader.model import Assignment, Cell, Heading, Section, Submission, Task
 
@@ -38,8 +39,9 @@ def cut_sections(submission: Submission, assignment: Assignment) -> list[Section
     counts the parts.
     """
     drafts = _by_heading(submission.cells)
+    labels = Labels(assignment)
     for draft in drafts:
-        _choose_task(draft, assignment)
+        _choose_task(draft, assignment, labels)
     _settle_ties(drafts, assignment)
     sections = [
         Section(draft.task, tuple(draft.cells), draft.found_by, draft.tied) for draft in drafts
@@ -60,13 +62,17 @@ def _by_heading(cells: Iterable[Cell]) -> list[Draft]:
     return drafts
 
 
-def _choose_task(draft: Draft, assignment: Assignment) -> None:
+def _choose_task(draft: Draft, assignment: Assignment, labels: Labels) -> None:
     """Set the task that the heading names, or the tasks between which it leaves the choice."""
     heading = draft.heading
     if heading is None or heading.number is None:
         return
     wanted = Heading(heading.kind, heading.number)
     tasks = [task for task in assignment.tasks if wanted in task.headings]
+    named = labels.of_title(heading.title)
+    if len(tasks) == 1 and len(named) == 1:
+        # The student counts otherwise than the statement: what the title says is the task.
+        tasks = [task for task in assignment.tasks if task.id == named[0]]
     if len(tasks) == 1:
         draft.task, draft.found_by = tasks[0].id, "heading"
         return

@@ -46,6 +46,7 @@ PARAMETERS = Task(
     headings=(Heading("task", 1),),
     names=("answer_net_seq", "answer_net_model", "count_parameters", "net_seq", "net_model"),
     aliases=("parameters", "params", "параметры", "net_seq", "net_model"),
+    content=("parameters", "numel", "net_seq", "net_model"),
     question=CountParameters(
         networks=("net_seq", "net_model"),
         expected=oracle.chain_parameters(oracle.LAYER_SIZES),
@@ -164,6 +165,7 @@ XOR_EXPRESSION = Task(
     headings=(Heading("homework", 1), Heading("task", 6)),
     names=("xor_expression",),
     aliases=("xor_expression", "xor_expr", "xor_выражение", "xor_формула"),
+    content=("x1", "x2"),
     question=XorExpression(function=oracle.xor, most_neurons=3),
     checks=(
         Check("truth-table", points(1.5), _TABLE_TITLE),

@@ -361,3 +361,16 @@ def test_the_example_notebook_is_cut_as_a_person_would():
     }
     assert not any(s.rivals for s in found)
     assert "Tesla T4" in submission.cells[36].printed
+
+
+def test_a_title_that_is_a_task_counts_more_than_a_number():
+    assert tasks(text("## Task 2: AND"), code("x = 1")) == ["and"]
+    assert tasks(text("## Задача 3. ИЛИ"), code("x = 1")) == ["or"]
+    assert tasks(text("## Задача 5. XOR из AND и OR"), code("x = 1")) == ["xor"]
+    assert tasks(text("## Задача 1. НЕ забудьте посчитать"), code("x = 1")) == ["count"]
+
+
+@pytest.mark.parametrize("name", ["petrov_and_ivanova.ipynb", "Петров и Иванова.ipynb"])
+def test_a_word_in_the_name_of_the_only_file_is_no_task(name):
+    assert tasks(code("x = 1"), name=name) == [None]
+    assert tasks(code("x = 1"), name="neuron_and.ipynb") == ["and"]
