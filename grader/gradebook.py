@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from grader.gradebook_schema import SCHEMA, migrate, schema_of, transaction
+from grader.lms.origin import Origin
 from grader.model import Outcome, Report
 
 if TYPE_CHECKING:
@@ -294,6 +295,21 @@ class Gradebook:
             "ORDER BY decided, rowid"
         )
         return [Review(*row) for row in rows]
+
+    # ------------------------------------------------------------------ origins
+
+    def set_origins(self, origins: Mapping[str, Origin]) -> None:
+        """Keep where submissions came from; what was known of the same ones is replaced."""
+        with transaction(self._db):
+            self._db.executemany(
+                "INSERT OR REPLACE INTO origins (submission, origin) VALUES (?, ?)",
+                [(name, msgspec.json.encode(origin)) for name, origin in origins.items()],
+            )
+
+    def origins(self) -> dict[str, Origin]:
+        """Return where each submission came from."""
+        rows = self._db.execute("SELECT submission, origin FROM origins")
+        return {name: msgspec.json.decode(data, type=Origin) for name, data in rows}
 
     # ------------------------------------------------------------------ analysis
 

@@ -6,6 +6,7 @@ Values that stay in the process are frozen dataclasses; what goes into a file is
 that allows unknown keys, so that files written by a later version can still be read.
 """
 
+import datetime
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -141,6 +142,34 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What is taken for handing in late; the percentages are of the points earned.
+
+    Attributes:
+        due: when the assignment is due, with its zone.
+        late_days: days late, begun ones included, that cost nothing.
+        percent_a_day: for each further day, begun ones included.
+        percent_most: the most that is taken.
+
+    Raises:
+        ValueError: `due` has no zone, or a number is outside of its range.
+    """
+
+    due: datetime.datetime
+    late_days: int = 0
+    percent_a_day: int = 10
+    percent_most: int = 100
+
+    def __post_init__(self) -> None:
+        if self.due.tzinfo is None:
+            raise ValueError(f"due needs a time zone, got {self.due!r}")
+        if self.late_days < 0 or not 0 <= self.percent_a_day <= 100:
+            raise ValueError(f"late_days={self.late_days}, percent_a_day={self.percent_a_day}")
+        if not 0 <= self.percent_most <= 100:
+            raise ValueError(f"percent_most must be from 0 to 100, got {self.percent_most}")
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """A homework: its tasks, points, checks and limits.
 
@@ -151,6 +180,7 @@ class Assignment:
         limits: bounds of one submission.
         samples: texts of the statement itself that never count as an answer.
         keys: answers of choice questions by task id; empty where the solution is not at hand.
+        policy: what is taken for handing in late; None where nothing is due.
     """
 
     name: str
@@ -159,6 +189,7 @@ class Assignment:
     limits: Limits = field(default_factory=Limits)
     samples: tuple[str, ...] = ()
     keys: Mapping[str, Any] = field(default_factory=dict)
+    policy: Policy | None = None
 
     @property
     def possible(self) -> Points:
@@ -361,6 +392,23 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     device: tuple[int, int, int] | None = None
 
 
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken for handing in late.
+
+    Attributes:
+        submitted, due: ISO 8601.
+        days: days late, a begun one included.
+        percent: of the points earned.
+        points: hundredths that were taken.
+    """
+
+    submitted: str
+    due: str
+    days: int
+    percent: int
+    points: int
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the judge found about one submission; rendering adds nothing to it.
 
@@ -381,11 +429,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[tuple[str, dict[str, str]]] = []
     isolation: list[str] = []
     digest: str = ""
+    late: Late | None = None
 
     @property
     def points(self) -> Points:
-        """Points earned."""
-        return Points(sum(task.points for task in self.tasks))
+        """Points earned, less what was taken for handing in late."""
+        taken = self.late.points if self.late is not None else 0
+        return Points(sum(task.points for task in self.tasks) - taken)
 
     @property
     def possible(self) -> Points:

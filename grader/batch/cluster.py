@@ -16,6 +16,7 @@ from grader.batch.desk import Desk, Done
 from grader.batch.grading import Grading, Job, Settings, code_digest, failed_report
 from grader.batch.pages import Drawn, SubmissionPages
 from grader.gradebook import GradebookError, Review
+from grader.lms.origin import Origin
 from grader.model import Assignment, Report, Submission
 from grader.sandbox.session import ServerFailed
 
@@ -36,12 +37,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         code: digest of the code that must grade it, see `code_digest`.
         reviews: decisions of persons on it, for its page.
+        origins: where it came from, by its name, where that is known.
     """
 
     settings: Settings
     code: str
     submission: Submission
     reviews: list[Review]
+    origins: dict[str, Origin]
 
 
 class Graded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -79,7 +82,10 @@ def _graded(request: Request) -> Graded | Trouble:
         return Trouble(code="batch.other-code", values={})
     report = grading.grade(request.submission)
     pages = SubmissionPages(
-        grading.assignment, language=request.settings.language, reviews=request.reviews
+        grading.assignment,
+        language=request.settings.language,
+        reviews=request.reviews,
+        origins=request.origins,
     )
     drawn = pages.draw(report)
     return Graded(report=report, files=drawn.files, failure=drawn.failure)
@@ -156,12 +162,14 @@ class Cluster:
         return self._desk.find(job.name, self._desk.key(submission.digest)) or submission
 
     def _request(self, submission: Submission) -> bytes:
+        origin = self._desk.pages.origin_of(submission.name)
         return msgspec.msgpack.encode(
             Request(
                 settings=self._settings,
                 code=self._code,
                 submission=submission,
                 reviews=list(self._desk.pages.reviews_of(submission.name)),
+                origins={} if origin is None else {submission.name: origin},
             )
         )
 

@@ -54,7 +54,10 @@ class Desk:
         self, settings: Settings, assignment: Assignment, gradebook: Gradebook, run: int, out: Path
     ) -> None:
         self.pages = SubmissionPages(
-            assignment, language=settings.language, reviews=gradebook.reviews()
+            assignment,
+            language=settings.language,
+            reviews=gradebook.reviews(),
+            origins=gradebook.origins(),
         )
         self._gradebook = gradebook
         self._run = run

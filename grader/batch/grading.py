@@ -14,8 +14,10 @@ import msgspec
 
 from grader.assignments import assignment_digest, load_assignment
 from grader.gradebook import has_outcome, result_key
-from grader.intake import Refused, read_submission
+from grader.intake import Refused
 from grader.judge import Judge
+from grader.lms.containers import Member
+from grader.lms.reading import read_handed
 from grader.model import (
     Assignment,
     CheckResult,
@@ -55,10 +57,12 @@ class Job:
     Attributes:
         name: its name in reports and paths.
         path: where it lies.
+        members: its files inside of `path`; empty where `path` is the submission.
     """
 
     name: str
     path: Path
+    members: tuple[Member, ...] = ()
 
 
 @functools.cache
@@ -189,7 +193,7 @@ class Grading:
     def read(self, job: Job) -> Submission | Report:
         """Return the submission as data, or its report where it is none."""
         try:
-            return read_submission(job.path, name=job.name)
+            return read_handed(job.path, job.members, name=job.name)
         except Refused as refused:
             return refused_report(self.assignment, job.name, refused)
 

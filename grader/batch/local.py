@@ -30,8 +30,9 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         self.job = job
-        line = msgspec.json.encode(JobLine(name=job.name, path=str(job.path.absolute())))
-        self.connection.sendall(line + b"\n")
+        members = [(member.key, member.path) for member in job.members]
+        line = JobLine(name=job.name, path=str(job.path.absolute()), members=members)
+        self.connection.sendall(msgspec.json.encode(line) + b"\n")
 
     def take(self) -> Done | None:
         """Return the next answer if it has arrived whole.

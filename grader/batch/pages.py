@@ -1,14 +1,16 @@
 """Writes what a batch leaves in its output folder: pages, `result.json`, tables."""
 
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from grader.batch.grading import pages_digest
+from grader.batch.handing import with_origin
 from grader.gradebook import Gradebook, Review, result_key
+from grader.lms.origin import Origin
 from grader.model import Assignment, Report
 from grader.reports.csv import (
     REVIEW_COLUMNS,
@@ -54,6 +56,9 @@ class Drawn:
     failure: str = ""
 
 
+_NOWHERE: Mapping[str, Origin] = {}
+
+
 class SubmissionPages:
     """Draws `result.json` and `report.html` of submissions.
 
@@ -61,14 +66,21 @@ class SubmissionPages:
         assignment: the assignment.
         language: of the pages.
         reviews: decisions of persons.
+        origins: where submissions came from, by name.
     """
 
     def __init__(
-        self, assignment: Assignment, *, language: str, reviews: Iterable[Review] = ()
+        self,
+        assignment: Assignment,
+        *,
+        language: str,
+        reviews: Iterable[Review] = (),
+        origins: Mapping[str, Origin] = _NOWHERE,
     ) -> None:
         self._assignment = assignment
         self._language = language
         self._reviews: dict[str, list[Review]] = {}
+        self._origins = origins
         for review in reviews:
             self._reviews.setdefault(review.submission, []).append(review)
 
@@ -76,15 +88,24 @@ class SubmissionPages:
         """Return a digest of everything that decides the files of a report's submission."""
         reviews = sorted(repr(review) for review in self.reviews_of(report.submission))
         data = msgspec.json.encode(report).decode()
-        return result_key((data, self._language, pages_digest(), *reviews))
+        handed_in = repr((self._origins.get(report.submission), self._assignment.policy))
+        return result_key((data, self._language, pages_digest(), handed_in, *reviews))
 
     def reviews_of(self, submission: str) -> Sequence[Review]:
         """Return all decisions on a submission, those on earlier answers included."""
         return self._reviews.get(submission, ())
 
     def reviewed(self, report: Report) -> Report:
-        """Return the report with the decisions of persons."""
-        return apply_reviews(report, self.reviews_of(report.submission))
+        """Return the report with the decisions of persons and what lateness takes."""
+        decided = apply_reviews(report, self.reviews_of(report.submission))
+        origin = self._origins.get(report.submission)
+        if origin is None:
+            return decided
+        return with_origin(decided, origin, self._assignment.policy)
+
+    def origin_of(self, submission: str) -> Origin | None:
+        """Return where a submission came from, where it is known."""
+        return self._origins.get(submission)
 
     def draw(self, report: Report) -> Drawn:
         """Return the submission's files; a page that cannot be drawn loses no result."""
@@ -141,7 +162,7 @@ def write_class(
     waiting: list[list[str]] = []
     for report in map(pages.reviewed, gradebook.reports(run)):
         rows.append(summarize(report))
-        table.append(gradebook_row(report))
+        table.append(gradebook_row(report, assignment))
         waiting.extend(review_rows(report, pages.reviews_of(report.submission)))
     before = gradebook.previous_run(run)
     previous = (

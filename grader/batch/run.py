@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -12,13 +12,21 @@ from grader.batch.alone import alone_in
 from grader.batch.cluster import Cluster
 from grader.batch.desk import Desk, Done
 from grader.batch.grading import Job, Settings, settings_digest
+from grader.batch.handing import (
+    AS_IT_LIES,
+    SUBMISSIONS_FILE,
+    Source,
+    find,
+    origins_of,
+    render_submissions,
+)
 from grader.batch.local import LocalWorkers, Lost
-from grader.batch.pages import SubmissionPages, write_class, write_submission
+from grader.batch.pages import SubmissionPages, write_class, write_file, write_submission
 from grader.batch.reviewing import Decision, Taken, keep_decisions, read_decisions, require_taken
 from grader.batch.worker import Hello
 from grader.devices import require_known
 from grader.gradebook import Gradebook, GradebookError
-from grader.intake import find_submissions
+from grader.lms.roster import NOBODY_ABSENT, Attendance
 from grader.model import Assignment, Report
 from grader.reports.html import RunFacts
 from grader.reports.summary import ClassRow
@@ -57,6 +65,8 @@ class BatchResult:
         cached: results that were taken from the gradebook.
         waiting: answers that wait for a person.
         taken: decisions of persons that came with it.
+        unclaimed: files that belong to nobody.
+        attendance: who of the roster is absent, and who is not on it.
     """
 
     rows: list[ClassRow]
@@ -64,6 +74,8 @@ class BatchResult:
     cached: int
     waiting: int
     taken: Taken
+    unclaimed: list[str] = field(default_factory=list)
+    attendance: Attendance = NOBODY_ABSENT
 
 
 def grade_batch(
@@ -75,6 +87,7 @@ def grade_batch(
     scheduler: str = "",
     only: str | None = None,
     reviews: Path | None = None,
+    source: Source = AS_IT_LIES,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> BatchResult:
     """Grade every submission of `paths` into `out`.
@@ -87,6 +100,7 @@ def grade_batch(
         scheduler: address of a Dask scheduler whose workers grade instead; empty for this machine.
         only: name of the one submission to grade again; the others keep their results.
         reviews: a filled `review.csv`, whose decisions are taken.
+        source: the system that `paths` come from, which attempt counts, the roster.
         progress: called after each submission.
 
     Raises:
@@ -96,7 +110,9 @@ def grade_batch(
     """
     began = time.monotonic()
     assignment = load_assignment(settings.assignment)
-    jobs = [Job(name=entry.name, path=entry.path) for entry in find_submissions(paths)]
+    handed_in, attendance = find(paths, source)
+    handed = handed_in.submissions
+    jobs = [Job(name=one.name, path=one.path, members=one.members) for one in handed]
     chosen = [job for job in jobs if only in (None, job.name)]
     if not chosen:
         values = {"paths": ", ".join(map(str, paths)), "only": only or ""}
@@ -107,6 +123,8 @@ def grade_batch(
     require_taken(out, reviews)
     with alone_in(out), Gradebook(out / GRADEBOOK) as gradebook:
         decisions = _decisions(reviews, assignment, names)
+        origins = origins_of(handed, attendance)
+        gradebook.set_origins(origins)
         run = gradebook.begin_run(settings.assignment, _identity(paths, settings, assignment, only))
         if only is not None:
             gradebook.carry_over(run, [name for name in names if name != only])
@@ -125,14 +143,24 @@ def grade_batch(
         cached = _take_all(pool.grade(chosen), chosen, gradebook, run, progress)
         gradebook.end_run(run, names)
         taken = keep_decisions(gradebook, run, decisions)
-        pages = SubmissionPages(assignment, language=settings.language, reviews=gradebook.reviews())
+        pages = _pages(assignment, settings.language, gradebook)
         _draw_reviewed(gradebook, run, pages, out, {item.submission for item in decisions})
         seconds = time.monotonic() - began
         facts = RunFacts(seconds=seconds, workers=workers, cached=cached, handed_in=len(jobs))
         rows, waiting = write_class(
             out, gradebook, run, pages, assignment, language=settings.language, facts=facts
         )
-    return BatchResult(rows=rows, seconds=seconds, cached=cached, waiting=waiting, taken=taken)
+        table = render_submissions(origins, handed_in.unclaimed, attendance)
+        write_file(out / SUBMISSIONS_FILE, table)
+    return BatchResult(
+        rows=rows,
+        seconds=seconds,
+        cached=cached,
+        waiting=waiting,
+        taken=taken,
+        unclaimed=handed_in.unclaimed,
+        attendance=attendance,
+    )
 
 
 def _identity(
@@ -192,6 +220,15 @@ def _decisions(
     return [] if reviews is None else read_decisions(reviews, assignment, names)
 
 
+def _pages(assignment: Assignment, language: str, gradebook: Gradebook) -> SubmissionPages:
+    return SubmissionPages(
+        assignment,
+        language=language,
+        reviews=gradebook.reviews(),
+        origins=gradebook.origins(),
+    )
+
+
 def _draw_reviewed(
     gradebook: Gradebook, run: int, pages: SubmissionPages, out: Path, names: Collection[str]
 ) -> None:
@@ -237,7 +274,7 @@ def draw_again(
         decisions = _decisions(reviews, declared, names)
         require_taken(out, reviews)
         taken = keep_decisions(gradebook, run, decisions)
-        pages = SubmissionPages(declared, language=language, reviews=gradebook.reviews())
+        pages = _pages(declared, language, gradebook)
         for report in gradebook.reports(run):
             _draw(gradebook, pages, out, report)
         facts = RunFacts(seconds=0.0, workers=0, cached=0, handed_in=len(names))

@@ -21,6 +21,7 @@ import msgspec
 from grader.batch.desk import Desk, Done
 from grader.batch.grading import Grading, Job, Settings, failed_report
 from grader.gradebook import Gradebook
+from grader.lms.containers import Member
 from grader.model import Report
 from grader.sandbox.session import ServerFailed
 
@@ -49,6 +50,12 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     path: str
+    members: list[tuple[str, str]] = []
+
+    def job(self) -> Job:
+        """Return the job."""
+        members = tuple(Member(key, path) for key, path in self.members)
+        return Job(name=self.name, path=Path(self.path), members=members)
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -83,7 +90,7 @@ class Worker:
             ServerFailed: for a reason that any submission would meet.
         """
         try:
-            return self._graded(Job(name=line.name, path=Path(line.path)))
+            return self._graded(line.job())
         except Exception as error:  # ours, whatever it is; the batch goes on
             if isinstance(error, ServerFailed) and error.code in NOT_THE_SUBMISSION:
                 raise

@@ -9,6 +9,7 @@ import rich.progress
 from rich.console import Console
 
 from grader.batch.grading import Settings
+from grader.batch.handing import SUBMISSIONS_FILE, Source, listed
 from grader.batch.run import BatchResult, Progress, draw_again, grade_batch
 from grader.cli.main import PASSED
 from grader.cli.show import error_console, guarded
@@ -60,6 +61,7 @@ def grade_all(
     scheduler: str,
     only: str | None,
     reviews: Path | None,
+    source: Source,
 ) -> int:
     """Grade a batch and say where to look; return the exit code."""
 
@@ -73,6 +75,7 @@ def grade_all(
                 scheduler=scheduler,
                 only=only,
                 reviews=reviews,
+                source=source,
                 progress=progress,
             )
         _print_result(result, out, settings.language)
@@ -110,6 +113,15 @@ def _print_result(result: BatchResult, out: Path, language: str) -> None:
     ):
         if number:
             console.print(plural(code, number, language=language))
+    for code, names in (
+        ("cli.absent", result.attendance.absent),
+        ("cli.strangers", result.attendance.strangers),
+        ("cli.unclaimed", result.unclaimed),
+    ):
+        if names:
+            values = {"names": listed(names), "path": str(out / SUBMISSIONS_FILE)}
+            text = plural(code, len(names), values, language=language)
+            console.print(clean_line(text, most=2000))
     say("cli.look-at", path=out / "index.html")
     if result.waiting:
         say("cli.waits", count=result.waiting, path=out / "review.csv")

@@ -26,6 +26,14 @@ def default_language() -> str:
     return "ru" if system.lower().startswith(("ru", "russian")) else "en"
 
 
+def _attempt(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if value in ("last", "first") or (
+        value.isascii() and value.isdigit() and 0 < int(value) < 1000
+    ):
+        return value
+    raise click.BadParameter("last, first or a number from 1")
+
+
 def _common(command: click.Command) -> click.Command:
     """Add the options that every grading command has."""
     for option in (
@@ -100,6 +108,20 @@ def check(
 @click.option(
     "--reviews", type=click.Path(path_type=Path), help="Take the decisions in this review.csv."
 )
+@click.option("--roster", type=click.Path(path_type=Path), help="Table of who should hand in.")
+@click.option(
+    "--from",
+    "system",
+    type=click.Choice(["moodle", "canvas", "gradescope", "nbgrader", "git", "folder"]),
+    help="System that the paths come from (default: recognised).",
+)
+@click.option(
+    "--attempt",
+    default="last",
+    show_default=True,
+    callback=_attempt,
+    help="Which attempt counts: last, first or a number.",
+)
 @click.option("--unsafe", is_flag=True, help="Grade even where the machine cannot isolate.")
 def grade(
     paths: tuple[Path, ...],
@@ -108,6 +130,9 @@ def grade(
     scheduler: str,
     only: str | None,
     reviews: Path | None,
+    roster: Path | None,
+    system: str | None,
+    attempt: str,
     unsafe: bool,  # noqa: FBT001  # click passes by name
     assignment: str,
     lang: str | None,
@@ -116,6 +141,7 @@ def grade(
 ) -> None:
     """Grade submissions; each entry of a folder is one."""
     from grader.batch.grading import Settings
+    from grader.batch.handing import Source
     from grader.cli.grade import grade_all
 
     settings = Settings(
@@ -134,6 +160,7 @@ def grade(
             scheduler=scheduler,
             only=only,
             reviews=reviews,
+            source=Source(system=system, attempt=attempt, roster=roster),
         )
     )
 

@@ -12,7 +12,7 @@ from grader.intake.bounds import Bounds, refuse, require_size
 from grader.intake.names import format_of, shown_path
 from grader.intake.tar import TarFault, tar_entries
 
-_BROKEN = (
+BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -57,7 +57,7 @@ def read_archive(data: bytes, file: str, bounds: Bounds) -> Found:
         found = (
             _read_zip(data, file, bounds) if data[:2] == b"PK" else _read_tar(data, file, bounds)
         )
-    except _BROKEN as error:
+    except BROKEN as error:
         raise refuse("broken-archive", file, detail=str(error)[:200]) from error
     return Found(_without_common_folder(found.files), found.notes)
 
@@ -90,6 +90,16 @@ def _without_common_folder(files: dict[str, bytes]) -> dict[str, bytes]:
     return files
 
 
+def add_file(found: Found, path: str, data: bytes, file: str, bounds: Bounds) -> None:
+    """Add a file to what was found, within the bounds of a submission.
+
+    Raises:
+        Refused: there are too many files, or too many bytes.
+    """
+    _require_room(found, len(data), file, bounds)
+    found.files[path] = data
+
+
 def _require_room(found: Found, size: int, file: str, bounds: Bounds) -> None:
     if len(found.files) >= bounds.files:
         raise refuse("too-many-files", file, bound=bounds.files)
@@ -107,7 +117,7 @@ def _read_zip(data: bytes, file: str, bounds: Bounds) -> Found:
     found = Found()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
-            path = checked_path(_zip_name(info), file, bounds)
+            path = checked_path(zip_name(info), file, bounds)
             if info.is_dir() or is_skipped(path) or format_of(path) not in ("ipynb", "py"):
                 continue
             mode = info.external_attr >> 16
@@ -118,7 +128,8 @@ def _read_zip(data: bytes, file: str, bounds: Bounds) -> Found:
     return found
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
+def zip_name(info: zipfile.ZipInfo) -> str:
+    """Return an entry's path as who packed it wrote it: in UTF-8, or in Russian Windows' cp866."""
     if info.flag_bits & _UTF8_NAMES:
         return info.filename
     raw = info.filename.encode("cp437", errors="replace")
@@ -136,13 +147,24 @@ def _zip_entry(
     file: str,
     bounds: Bounds,
 ) -> bytes:
+    _require_room(found, info.file_size, file, bounds)
+    return read_zip_entry(archive, info, path, file, bounds)
+
+
+def read_zip_entry(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str, file: str, bounds: Bounds
+) -> bytes:
+    """Return the bytes of an entry; `path` and `file`, the archive, are for messages.
+
+    Raises:
+        Refused: it is encrypted, of another compression, broken or beyond a bound.
+    """
     inside = f"{file}: {shown_path(path)}"
     if info.flag_bits & _ENCRYPTED:
         raise refuse("encrypted", file)
     if info.compress_type not in _METHODS:
         raise refuse("other-compression", file)
     require_size(info.file_size, bounds.file_bytes, inside)
-    _require_room(found, info.file_size, file, bounds)
     _require_ratio(info.file_size, info.compress_size, inside, bounds)
     with archive.open(info) as entry:
         data = entry.read(info.file_size + 1)

@@ -55,7 +55,7 @@ def read_folder(folder: Path, bounds: Bounds) -> Found:
     archives: dict[str, Path] = {}
     total = 0
     name = shown_path(folder.name)
-    for relative, entry in _walk(folder, name, bounds):
+    for relative, entry in walk_folder(folder, name, bounds):
         kind = format_of(relative)
         if not kind:
             continue
@@ -77,7 +77,7 @@ def read_folder(folder: Path, bounds: Bounds) -> Found:
     return found
 
 
-def _walk(folder: Path, name: str, bounds: Bounds) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def walk_folder(folder: Path, name: str, bounds: Bounds) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield what is in a folder, by path; hidden entries and links to folders are left out."""
     waiting = [("", folder)]
     seen = 0

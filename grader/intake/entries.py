@@ -19,6 +19,12 @@ RESERVED = frozenset(
         "gradebook.db-journal",
         "review.csv",
         "item_analysis.csv",
+        "submissions.csv",
+        "moodle-grades.csv",
+        "moodle-feedback.zip",
+        "canvas-grades.csv",
+        "gradescope-grades.csv",
+        "grades.csv",
     }
 )
 """Names of files that grading writes beside the submissions' folders."""

@@ -20,12 +20,14 @@ REVIEW_COLUMNS = (
 def gradebook_header(assignment: Assignment) -> list[str]:
     """Return the header of `gradebook.csv`: totals, then points and outcome of each task."""
     header = ["submission", "points", "possible", "to_review", "card", "seconds"]
+    if assignment.policy is not None:
+        header += ["days_late", "late_points"]
     for task in assignment.tasks:
         header += [task.id, f"{task.id}.outcome"]
     return header
 
 
-def gradebook_row(report: Report) -> list[str]:
+def gradebook_row(report: Report, assignment: Assignment) -> list[str]:
     """Return a submission's row of `gradebook.csv`."""
     row = [
         csv_cell(report.submission),
@@ -35,6 +37,9 @@ def gradebook_row(report: Report) -> list[str]:
         csv_cell(report.card),
         f"{report.seconds:.2f}",
     ]
+    if assignment.policy is not None:
+        days, points = (report.late.days, report.late.points) if report.late else (0, 0)
+        row += [str(days), f"{decimal(points):.2f}"]
     for task in report.tasks:
         row += [f"{decimal(task.points):.2f}", task.outcome.value]
     return row

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from grader.model import Report, TaskResult
+from grader.model import Late, Report, TaskResult
 
 
 def decimal(hundredths: int) -> float:
@@ -28,6 +28,7 @@ def as_result(report: Report) -> dict[str, Any]:
         "seconds": report.seconds,
         "isolation": report.isolation,
         "digest": report.digest,
+        **({"late": _late(report.late)} if report.late is not None else {}),
         "notes": [{"code": code, "values": values} for code, values in report.notes],
         "tasks": [_task(task) for task in report.tasks],
         "cells": [
@@ -44,6 +45,10 @@ def as_result(report: Report) -> dict[str, Any]:
             for cell in report.cells
         ],
     }
+
+
+def _late(late: Late) -> dict[str, Any]:
+    return {**msgspec.to_builtins(late), "points": decimal(late.points)}
 
 
 def _task(task: TaskResult) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from grader.messages import has_message, message
 from grader.model import Assignment, CheckResult, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
-from grader.reports.wording import check_text, first_to_fix, is_advice, shown_points
+from grader.reports.wording import check_text, first_to_fix, is_advice, late_text, shown_points
 
 _STYLES = {
     Outcome.PASSED: ("✓", "green"),
@@ -80,6 +80,8 @@ def _print_head(out: Console, report: Report, assignment: Assignment, language: 
         title = assignment.task(task.id).title[language]
         fix.append(f"{title}. {check_text(check, language)}", style="not bold default")
         out.print(fix)
+    if report.late is not None:
+        out.print(Text(late_text(report.late, language), style="yellow"))
     for code, values in report.notes:
         if has_message(code, language):
             out.print(Text("• " + clean(message(code, values, language=language))))

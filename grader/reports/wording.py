@@ -1,7 +1,7 @@
 """The words and numbers that the terminal and the pages share, in the reader's language."""
 
-from grader.messages import has_message, message
-from grader.model import CheckResult, Outcome, Report, TaskResult
+from grader.messages import has_message, message, plural
+from grader.model import CheckResult, Late, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
 
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -27,6 +27,12 @@ def first_to_fix(report: Report) -> tuple[TaskResult, CheckResult] | None:
     if not tried:
         return None
     return max(tried, key=lambda pair: pair[1].possible - pair[1].points)
+
+
+def late_text(late: Late, language: str) -> str:
+    """Return the line that tells what was taken for handing in late."""
+    values = {"points": shown_points(late.points, language), "percent": str(late.percent)}
+    return plural("late.line", late.days, values, language=language)
 
 
 def check_text(check: CheckResult, language: str) -> str:

@@ -7,7 +7,7 @@ from grader.model import Assignment, CellResult, CheckResult, Outcome, Report, T
 from grader.reports.clean import clean, clean_line
 from grader.reports.html.code import Code, find_binding, view_code
 from grader.reports.html.figures import Figure, view_evidence
-from grader.reports.wording import check_text, first_to_fix, is_advice, shown_points
+from grader.reports.wording import check_text, first_to_fix, is_advice, late_text, shown_points
 
 _NOTHING_TO_FIX = (Outcome.PASSED, Outcome.REVIEW, Outcome.MISSING, Outcome.NOT_RUN)
 _MOST_CELLS = 4
@@ -72,6 +72,7 @@ class ReportView:
     parts: tuple[Part, ...]
     undecided: str
     all_right: str
+    late: str
     fix_anchor: str
     fix_title: str
     fix_text: str
@@ -120,6 +121,7 @@ class _Drawing:
             if report.undecided
             else "",
             all_right=self.word("cli.all-right") if fix is None and nothing_lost else "",
+            late=late_text(report.late, self._language) if report.late is not None else "",
             fix_anchor=f"{fix[0].id}.{fix[1].id}" if fix else "",
             fix_title=self._assignment.task(fix[0].id).title[self._language] if fix else "",
             fix_text=check_text(fix[1], self._language) if fix else "",

@@ -1,0 +1,106 @@
+"""What is known of a hand-in beside its answers: files, attempts, lateness, and who is absent."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from grader.lateness import apply_policy
+from grader.lms.handed_in import HandedIn, find_handed_in
+from grader.lms.layout import Handed
+from grader.lms.origin import Origin
+from grader.lms.roster import NOBODY_ABSENT, Attendance, attend, read_roster
+from grader.lms.sheets import read_sheet
+from grader.model import Policy, Report
+from grader.reports.clean import clean_line, csv_cell
+from grader.reports.csv import render_csv
+
+SUBMISSIONS_FILE = "submissions.csv"
+SUBMISSIONS_COLUMNS = (
+    *("submission", "system", "id", "submitted", "late"),
+    *("attempt", "attempts", "file", "state"),
+)
+
+_MOST_SHOWN = 10
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """How to find what was handed in.
+
+    Attributes:
+        system: the system whose layout it is; recognised where None.
+        attempt: which attempt counts: ``last``, ``first`` or a number.
+        roster: a table of who should have handed in; none where None.
+    """
+
+    system: str | None = None
+    attempt: str = "last"
+    roster: Path | None = None
+
+
+AS_IT_LIES = Source()
+
+
+def find(paths: Sequence[Path], source: Source) -> tuple[HandedIn, Attendance]:
+    """Return what was handed in, and how the roster compares with it.
+
+    Raises:
+        Refused: a path or the roster cannot be read.
+    """
+    people = None if source.roster is None else read_roster(read_sheet(source.roster))
+    handed_in = find_handed_in(paths, system=source.system, attempt=source.attempt)
+    if people is None:
+        return handed_in, NOBODY_ABSENT
+    return handed_in, attend(people, handed_in.submissions)
+
+
+def origins_of(handed: Sequence[Handed], attendance: Attendance) -> dict[str, Origin]:
+    """Return where submissions came from; the roster's times go before a system's."""
+    return {
+        one.name: msgspec.structs.replace(
+            one.origin, submitted=attendance.submitted.get(one.name, one.origin.submitted)
+        )
+        for one in handed
+    }
+
+
+def with_origin(report: Report, origin: Origin, policy: Policy | None) -> Report:
+    """Return the report with what the policy takes, and notes on files, attempts and lateness."""
+    notes = list(report.notes)
+    unopened = [path for path, state in origin.files if state == "unopened"]
+    if unopened:
+        notes.append(("lms.unopened", {"files": listed(unopened)}))
+    if origin.attempts > 1:
+        values = {"attempt": str(origin.attempt), "attempts": str(origin.attempts)}
+        notes.append(("lms.attempt", values))
+    if policy is not None and origin.late and not origin.submitted:
+        notes.append(("lms.late-by-unknown", {}))
+    return apply_policy(msgspec.structs.replace(report, notes=notes), policy, origin.submitted)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names on one line, the first few where there are many."""
+    shown = ", ".join(clean_line(name, most=100) for name in names[:_MOST_SHOWN])
+    return f"{shown}, …" if len(names) > _MOST_SHOWN else shown
+
+
+def render_submissions(
+    origins: Mapping[str, Origin], unclaimed: Sequence[str], attendance: Attendance
+) -> bytes:
+    """Return `submissions.csv`: a file each, then nobody's files, then the absent."""
+    rows = []
+    for name, origin in origins.items():
+        facts = [
+            csv_cell(name),
+            origin.system,
+            csv_cell(origin.id),
+            csv_cell(origin.submitted),
+            "late" if origin.late else "",
+            str(origin.attempt),
+            str(origin.attempts),
+        ]
+        rows += [[*facts, csv_cell(path), state] for path, state in origin.files or [("", "read")]]
+    empty = [""] * (len(SUBMISSIONS_COLUMNS) - 2)
+    rows += [[*empty, csv_cell(path), "nobody's"] for path in unclaimed]
+    rows += [[csv_cell(name), *empty[1:], "", "absent"] for name in attendance.absent]
+    return render_csv(SUBMISSIONS_COLUMNS, rows).encode()

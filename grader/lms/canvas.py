@@ -1,0 +1,47 @@
+"""Canvas: `submissions.zip` of an assignment.
+
+Names are as in `lib/content_zipper.rb` of instructure/canvas-lms: the student's sortable name in
+lower case, ``LATE`` where it was late, and the user's number; then the attachment's number and its
+file name, or ``text.html`` or ``link.html``; joined by underscores. An anonymous assignment has
+``anon`` and an anonymous id instead of name and number.
+"""
+
+import re
+
+from grader.lms.layout import Claim
+from grader.lms.origin import Origin
+
+_NAME = re.compile(
+    r"(?:(?P<late_first>LATE)_)?"
+    r"(?:anon_(?P<anonymous>[A-Za-z0-9]+)|(?P<name>\w+?)(?:_(?P<late>LATE))?_(?P<id>[0-9]{1,18}))"
+    r"_(?:(?P<attachment>[0-9]{1,18})_(?P<file>.+)|(?P<entry>text|link)\.html)",
+    re.DOTALL,
+)
+_ARCHIVE = re.compile(r"(?i).*[_ -]?submissions?(?:[ _-]?\(?\d+\)?)?(?:\.zip)?")
+
+
+def claim(path: str) -> Claim | None:
+    """Tell whose a file of an archive is; None where its name is not as Canvas writes it."""
+    found = _NAME.fullmatch(path)
+    if found is None or "/" in path:
+        return None
+    origin = Origin(
+        system="canvas",
+        id=found["anonymous"] or found["id"],
+        label="" if found["anonymous"] else found["name"],
+        late=bool(found["late_first"] or found["late"]),
+    )
+    if found["anonymous"]:
+        origin = Origin(
+            system="canvas", id=f"anon_{origin.id}", label=f"anon {origin.id}", late=origin.late
+        )
+    return Claim(origin, found["file"] or f"{found['entry']}.html")
+
+
+def recognises(paths: list[str], container: str) -> bool:
+    """Tell whether all files are named as Canvas names them, and so is what holds them.
+
+    Names alone could be a student's own: ``task_1_2_try.py`` has the same form.
+    """
+    named = _ARCHIVE.fullmatch(container) is not None
+    return named and bool(paths) and all(claim(path) is not None for path in paths)

@@ -1,0 +1,89 @@
+"""The files of a class: a folder, or an archive that a system made, read where it lies."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.intake.archive import BROKEN, checked_path, is_skipped, read_zip_entry, zip_name
+from grader.intake.bounds import Bounds, refuse
+from grader.intake.disk import read_file_bytes, walk_folder
+from grader.intake.names import shown_path
+
+_CLASS = Bounds(entries=100_000, folder_depth=16)
+"""Bounds of everybody's files together; each submission has its own."""
+
+_END = b"PK\x05\x06"
+_LONGEST_END = 22 + (1 << 16)
+_MOST_DIRECTORY_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of a class.
+
+    Attributes:
+        key: by which `read_member` finds it.
+        path: with ``/`` between its parts.
+    """
+
+    key: str
+    path: str
+
+
+def list_members(container: Path) -> list[Member]:
+    """Return the files in a folder or a zip archive, hidden ones left out.
+
+    Raises:
+        Refused: it cannot be read, or is beyond a bound.
+    """
+    shown = shown_path(container.name)
+    if container.is_dir():
+        found = walk_folder(container, shown, _CLASS)
+        return [Member(path, path) for path, entry in found if entry.is_file(follow_symlinks=False)]
+    _require_directory(container, shown)
+    try:
+        with zipfile.ZipFile(container) as archive:
+            entries = enumerate(archive.infolist())
+            members = [
+                Member(str(number), checked_path(zip_name(info), shown, _CLASS))
+                for number, info in entries
+                if not info.is_dir()
+            ]
+    except BROKEN as error:
+        raise refuse("broken-archive", shown, detail=str(error)[:200]) from error
+    # Of two entries with one path, whoever unpacks sees the last.
+    by_path = {member.path: member for member in members if not is_skipped(member.path)}
+    return list(by_path.values())
+
+
+def read_member(container: Path, member: Member, bounds: Bounds) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        Refused: it cannot be read, or is beyond a bound.
+    """
+    shown = shown_path(container.name)
+    if container.is_dir():
+        return read_file_bytes(container / member.key, shown_path(member.path), bounds)
+    try:
+        with zipfile.ZipFile(container) as archive:
+            info = archive.infolist()[int(member.key)]
+            return read_zip_entry(archive, info, member.path, shown, bounds)
+    except BROKEN as error:
+        raise refuse("broken-archive", shown, detail=str(error)[:200]) from error
+
+
+def _require_directory(container: Path, shown: str) -> None:
+    """Refuse an archive whose directory would take much memory; PKWARE's APPNOTE, 4.3.16."""
+    try:
+        with container.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _LONGEST_END))
+            tail = file.read(_LONGEST_END)
+    except OSError as error:
+        raise refuse("unreadable", shown, detail=error.strerror or "") from error
+    at = tail.rfind(_END)
+    if at < 0 or len(tail) < at + 22:
+        raise refuse("broken-archive", shown, detail="zip: no end of the directory")
+    if int.from_bytes(tail[at + 12 : at + 16], "little") > _MOST_DIRECTORY_BYTES:
+        raise refuse("too-many-entries", shown, bound=_CLASS.entries)

@@ -1,0 +1,113 @@
+"""What ``grade PATH...`` grades: each path's layout is recognised, and names are made unique."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from grader.intake import Bounds, Refused, find_submissions
+from grader.intake.bounds import refuse
+from grader.intake.entries import RESERVED
+from grader.intake.names import format_of, shown_path, unique_name
+from grader.lms import canvas, gradescope, moodle, nbgrader, repositories
+from grader.lms.containers import Member, list_members, read_member
+from grader.lms.layout import Claim, Handed, Layout, choose_attempts, split_members
+from grader.lms.origin import Origin
+from grader.lms.sheets import read_sheet
+
+System: TypeAlias = Literal["moodle", "canvas", "gradescope", "nbgrader", "git", "folder"]
+SYSTEMS: tuple[System, ...] = ("moodle", "canvas", "gradescope", "nbgrader", "git", "folder")
+
+
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """Everything that is to be graded, and the files that belong to nobody."""
+
+    submissions: list[Handed]
+    unclaimed: list[str]
+
+
+def find_handed_in(
+    paths: Sequence[Path], *, system: str | None = None, attempt: str = "last"
+) -> HandedIn:
+    """Return the submissions in files and folders.
+
+    Args:
+        paths: as the instructor gave them; of one student's attempts, later paths are later.
+        system: one of `SYSTEMS`; recognised from each path where None.
+        attempt: which of several attempts counts: ``last``, ``first`` or a number from 1.
+
+    Raises:
+        Refused: a path cannot be read, or is not what `system` says.
+    """
+    handed: list[Handed] = []
+    unclaimed: list[str] = []
+    for path in paths:
+        layout = _read_layout(path, system)
+        handed += layout.handed
+        unclaimed += [f"{path.name}/{name}" for name in layout.unclaimed]
+    taken = set(RESERVED)
+    named = []
+    for one in choose_attempts(handed, attempt):
+        name = unique_name(one.name, taken)
+        taken.add(name.casefold())
+        named.append(replace(one, name=name))
+    return HandedIn(named, unclaimed)
+
+
+def _read_layout(path: Path, system: str | None) -> Layout:
+    if system == "folder":
+        return _plain(path)
+    if path.suffix.lower() == ".csv" and path.is_file():
+        sheet = read_sheet(path)
+        if system == "git" or repositories.recognises(sheet):
+            return Layout(repositories.read_repositories(sheet, path.resolve().parent))
+    if path.is_dir() or (path.is_file() and format_of(path.name) == "zip"):
+        container = path.resolve()
+        members = _members(container, system)
+        claim = _claims(container, members, system)
+        if claim is not None:
+            return split_members(container, members, claim)
+    if system is not None:
+        raise refuse("not-this-system", shown_path(str(path)), system=system)
+    return _plain(path)
+
+
+def _plain(path: Path) -> Layout:
+    entries = find_submissions([path])
+    return Layout([Handed(e.name, e.path, Origin(system="folder", label=e.name)) for e in entries])
+
+
+def _members(container: Path, system: str | None) -> list[Member]:
+    try:
+        return list_members(container)
+    except Refused:
+        if system is not None:
+            raise
+        return []  # what a submission's own reading says of it will be in its report
+
+
+def _claims(
+    container: Path, members: list[Member], system: str | None
+) -> Callable[[str], Claim | None] | None:
+    """Return what tells whose a file is, for the system that is named or recognised."""
+    paths = [member.path for member in members]
+    by_path = {member.path: member for member in members}
+    if system == "moodle" or (system is None and moodle.recognises(paths)):
+        return moodle.claim
+    metadata = gradescope.find_metadata(paths)
+    if system in (None, "gradescope") and metadata is not None:
+        data = read_member(container, by_path[metadata], Bounds())
+        return gradescope.claims(metadata, data)
+    if system in (None, "nbgrader") and container.is_dir():
+        prefix = nbgrader.prefix_of(container)
+        if system == "nbgrader" or nbgrader.recognises(paths, prefix):
+            stamps = {
+                path: read_member(container, member, Bounds()).decode("utf-8", "replace")
+                for path, member in by_path.items()
+                if path.rsplit("/", 1)[-1] == nbgrader.TIMESTAMP
+            }
+            return nbgrader.claims(container, paths, prefix or "", stamps)
+    if system == "canvas" or (system is None and canvas.recognises(paths, container.name)):
+        return canvas.claim
+    return None

@@ -1,0 +1,143 @@
+"""Tests of grader.lms.roster and grader.lateness."""
+
+import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.intake import Refused
+from grader.lateness import apply_policy, read_time
+from grader.lms.layout import Handed
+from grader.lms.origin import Origin, Student
+from grader.lms.roster import attend, read_roster
+from grader.lms.sheets import parse_sheet
+from grader.model import CheckResult, Outcome, Policy, Report, TaskResult
+
+UTC = datetime.UTC
+DUE = datetime.datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def handed(name, path, **origin):
+    return Handed(name, path, Origin(system="moodle", **origin))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Identifier,Full name\nParticipant 101,Иванова Анна\nParticipant 102,Petrov\n",
+        "Полное имя\nиванова  АННА\nPetrov\n",
+        "First name;Last name\nАнна;Иванова\nP;Petrov\n",
+        "name,email\nсовсем другое,a@x.edu\nPetrov,\n",
+    ],
+)
+def test_whoever_is_on_the_roster_and_handed_in_nothing_is_named(tmp_path, table):
+    one = handed(
+        "Иванова Анна",
+        tmp_path,
+        id="101",
+        label="Иванова Анна",
+        students=[Student(email="a@x.edu")],
+    )
+    stranger = handed("Nobody", tmp_path, id="7", label="Nobody")
+    found = attend(read_roster(parse_sheet(table.encode(), "roster.csv")), [one, stranger])
+    assert len(found.absent) == 1
+    assert "102" in found.absent[0] or "Petrov" in found.absent[0]
+    assert found.strangers == ["Nobody"]
+
+
+def test_a_roster_gives_times(tmp_path):
+    sheet = parse_sheet(b"name,submitted\nAnna,02.11.2026 10:00\n", "roster.csv")
+    found = attend(read_roster(sheet), [handed("Anna", tmp_path, label="Anna")])
+    assert found.submitted == {"Anna": "02.11.2026 10:00"}
+
+
+def test_a_table_without_anybody_is_no_roster():
+    with pytest.raises(Refused) as caught:
+        read_roster(parse_sheet(b"height,weight\n1,2\n", "roster.csv"))
+    assert caught.value.code == "sheet.no-column"
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2015-02-02 14:58:23.948203 America/Los_Angeles", (2015, 2, 2, 22, 58, 23)),
+        ("2022-06-25 13:16:26 -0600", (2022, 6, 25, 19, 16, 26)),
+        ("2022-06-25T13:16:26.100Z", (2022, 6, 25, 13, 16, 26)),
+        ("2026-11-01 10:00:00 UTC", (2026, 11, 1, 10, 0, 0)),
+        ("1.11.2026 10:00", (2026, 11, 1, 10, 0, 0)),
+        ("2026-11-01", (2026, 11, 1, 0, 0, 0)),
+    ],
+)
+def test_times_are_read_as_systems_write_them(text, time):
+    found = read_time(text, UTC)
+    assert found is not None
+    assert found.astimezone(UTC).replace(microsecond=0) == datetime.datetime(*time, tzinfo=UTC)
+
+
+@given(text=st.text(max_size=40))
+def test_a_time_in_no_known_form_is_none(text):
+    found = read_time(text, UTC)
+    assert found is None or found.tzinfo is not None
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "2026-11-01 10:00 Mars/Base", ""])
+def test_what_is_no_time_takes_nothing(text):
+    policy = Policy(due=DUE)
+    assert apply_policy(report(1000), policy, text).points == 1000
+
+
+def report(earned):
+    check = CheckResult(id="c", outcome=Outcome.PASSED, points=earned, possible=2000, code="x")
+    task = TaskResult(id="t", outcome=Outcome.PASSED, points=earned, possible=2000, checks=[check])
+    return Report(
+        assignment="a", submission="s", card="", profile="", seconds=0.0, tasks=[task], cells=[]
+    )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "days", "percent"),
+    [
+        (0, 0, 0),
+        (-60, 0, 0),
+        (1, 1, 0),
+        (1440, 1, 0),
+        (1441, 2, 10),
+        (2881, 3, 20),
+        (99999, 70, 50),
+    ],
+)
+def test_free_days_come_first_and_the_most_is_kept(minutes, days, percent):
+    policy = Policy(due=DUE, late_days=1, percent_a_day=10, percent_most=50)
+    time = (DUE + datetime.timedelta(minutes=minutes)).isoformat()
+    late = apply_policy(report(1000), policy, time).late
+    assert (late.days, late.percent) == (days, percent) if late else days == 0
+    assert apply_policy(report(1000), policy, time).points == 1000 - 10 * percent
+
+
+@given(
+    earned=st.integers(0, 2000),
+    hours=st.integers(-100, 10_000),
+    a_day=st.integers(0, 100),
+    most=st.integers(0, 100),
+)
+def test_a_penalty_never_takes_more_than_its_share_of_what_was_earned(earned, hours, a_day, most):
+    policy = Policy(due=DUE, percent_a_day=a_day, percent_most=most)
+    time = (DUE + datetime.timedelta(hours=hours)).isoformat()
+    after = apply_policy(report(earned), policy, time)
+    assert 0 <= earned - after.points <= earned * most / 100
+    assert hours > 0 or after.points == earned
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"due": datetime.datetime(2026, 11, 1)},  # noqa: DTZ001  # that is the mistake
+        {"due": DUE, "late_days": -1},
+        {"due": DUE, "percent_a_day": 101},
+        {"due": DUE, "percent_most": -1},
+    ],
+)
+def test_a_policy_out_of_range_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"due|late_days|percent"):
+        Policy(**wrong)
