@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from grader.checks.answers import Choice, FreeText
-from grader.checks.view import Card, ChildGone, Ran, SectionView
+from grader.checks.view import Card, ChildGone, Ran, SectionView, Tried
 from grader.devices import choose_card, figures_of, missing_device, require_known
 from grader.evidence import StudentText, as_data
 from grader.intake import cut_sections
@@ -172,8 +172,18 @@ class Judge:
             if ran.done is not None:
                 course.bound.extend(ran.done.bound)
 
-    def _ask(self, task: Task, section: Section, run: Run, course: _Course, card: Card) -> _Attempt:
+    def _ask(
+        self,
+        task: Task,
+        section: Section,
+        run: Run,
+        course: _Course,
+        card: Card,
+        tried: Tried | None = None,
+    ) -> _Attempt:
         view = self._view(task, section, run, course, card)
+        if tried is not None:
+            view = replace(view, tried=tried)
         findings = self._judged(task, view, run)
         attempt = _Attempt(
             section=section,
@@ -246,10 +256,11 @@ class Judge:
         if ran is None or ran.done is None or not _may_answer(ran.done):
             return
         section = Section(task=None, cells=(cell,), found_by="behaviour")
+        tried: Tried = {}
         for task in self._tasks:
             if task.id in course.sections or _is_settled(course.attempts.get(task.id, [])):
                 continue
-            attempt = self._ask(task, section, run, course, card)
+            attempt = self._ask(task, section, run, course, card, tried)
             graded = _graded(attempt.findings)
             right = any(finding.outcome is Outcome.PASSED for finding in attempt.findings)
             if not right or (graded is not None and graded in course.claimed):

@@ -6,7 +6,7 @@ and of equals the latest.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from grader.checks.inputs import Row, table_rows
@@ -147,11 +147,11 @@ def find_gate(
     for group, declared in _groups(view, names):
         accepting = []
         for bound in group:
-            found = _try_forms(child, view.file, bound, rows, declared=declared)
+            found = _try(child, view, bound, rows)
             if isinstance(found, GateObject):
                 accepting.append(found)
             else:
-                refused.append(found)
+                refused.append(replace(found, declared=declared))
         fitting = max(accepting, key=lambda found: _fit(found, expected), default=None)
         if best is None:
             best = fitting
@@ -216,8 +216,19 @@ def _groups(
         yield group[:_MOST_OF_A_KIND], False
 
 
+def _try(
+    child: Child, view: SectionView, bound: BoundName, rows: tuple[Row, ...]
+) -> GateObject | Refused:
+    """Return what an object is, which another task may have found out before."""
+    key = (bound.name, len(rows[0]))
+    if key not in view.tried:
+        view.tried[key] = _try_forms(child, view.file, bound, rows)
+    found: GateObject | Refused = view.tried[key]
+    return replace(found, child=child) if isinstance(found, GateObject) else found
+
+
 def _try_forms(
-    child: Child, file: str, bound: BoundName, rows: tuple[Row, ...], *, declared: bool
+    child: Child, file: str, bound: BoundName, rows: tuple[Row, ...]
 ) -> GateObject | Refused:
     target = Target(file=file, name=bound.name, build=bound.kind in _CLASSES)
     tried: list[Answer] = []
@@ -225,12 +236,12 @@ def _try_forms(
         called = child.ask(CallGate(target=target, form=form, rows=rows, dtype=dtype), Called)
         if called.built:
             answer = Answer("raised", called.built)
-            return Refused(bound, answer, built=False, declared=declared)
+            return Refused(bound, answer, built=False)
         answers = read_answers(called, rows=len(rows), batch=form == "batch")
         if all(answer.kind in PLAIN for answer in answers):
             return GateObject(child, bound, target, form, answers, called, dtype=dtype)
         tried.append(next(answer for answer in answers if answer.kind not in PLAIN))
-    return Refused(bound, _most_telling(tried), declared=declared)
+    return Refused(bound, _most_telling(tried))
 
 
 def _most_telling(tried: list[Answer]) -> Answer:

@@ -67,6 +67,10 @@ class Card:
     named: str = ""
 
 
+Tried = dict[tuple[str, int], Any]
+"""What is known of objects already, by name and number of inputs."""
+
+
 @dataclass(frozen=True, slots=True)
 class SectionView:
     """Everything a question may look at.
@@ -83,6 +87,8 @@ class SectionView:
         earlier: names bound by earlier sections, for looking up what this section uses.
         ended: how the child ended in this section (timeout, memory, crashed), or None.
         ended_cell: index of the cell in which it ended.
+        tried: what a search for gates learned of the section's objects, by name and number of
+            inputs; views for several tasks of one cell share it, so that each asks only once.
     """
 
     section: Section
@@ -96,6 +102,7 @@ class SectionView:
     earlier: tuple[BoundName, ...] = ()
     ended: Outcome | None = None
     ended_cell: int | None = None
+    tried: Tried = field(default_factory=dict)
 
     def bound(self) -> tuple[BoundName, ...]:
         """Return the names that this section bound, each once, in the order last bound."""
