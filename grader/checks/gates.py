@@ -203,8 +203,9 @@ class _Trial:
         return self._changed(rows, seen[rows], call=call, first=first, at=answers[failing])
 
     def _first_failure(self, rows: tuple[Row, ...], answers: tuple[Answer, ...]) -> int | None:
+        convention = self._gate.convention
         for place, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-            if truth_of(answer, self._gate.convention) != self._right_of(row):
+            if truth_of(answer, convention) != self._right_of(row):
                 return place
         return None
 

@@ -1,6 +1,7 @@
 """What a gate returned, read as answers: 0, 1, or one of the ways in which it is neither."""
 
 import cmath
+import functools
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -77,6 +78,7 @@ def _miscounted(output: Output | None = None) -> Answer:
     return Answer("count", f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})")
 
 
+@functools.lru_cache(4096)
 def read_number(text: str) -> Answer:
     """Return the answer that a number stands for, given as `repr` gives it."""
     try:

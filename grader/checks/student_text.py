@@ -6,6 +6,7 @@ as a sample never counts.
 """
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -22,6 +23,7 @@ Where = Literal["markdown", "comment", "string"]
 MOST_EXCERPT = 2000
 _MOST_EVIDENCE = 4000
 _MOST_PIECES = 40
+_MOST_KNOWN = 256  # pieces of code whose texts are kept; every task of a section reads them
 _SHORTEST_QUOTE = 15
 
 _HEADING = re.compile(
@@ -95,25 +97,29 @@ def picture_evidence(view: SectionView) -> tuple[Evidence, ...]:
     )
 
 
-def string_constants(source: str) -> Iterator[str]:
-    """Yield the string constants of a piece of code in order; nothing where it does not parse.
+@functools.lru_cache(_MOST_KNOWN)
+def string_constants(source: str) -> tuple[str, ...]:
+    """Return the string constants of a piece of code in order; none where it does not parse.
 
     Constants joined by ``+`` are given as the whole.
     """
     try:
         tree = ast.parse(without_magics(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+        return ()
+    found: list[str] = []
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         text = _joined_text(node)
         if text is not None:
-            yield text
+            found.append(text)
             continue
         waiting.extend(reversed(list(ast.iter_child_nodes(node))))
+    return tuple(found)
 
 
+@functools.lru_cache(_MOST_KNOWN)
 def comments(source: str) -> tuple[str, ...]:
     """Return the comments of a piece of code, those on neighbouring lines as one text."""
     lines: list[tuple[int, str]] = []

@@ -60,7 +60,8 @@ def weigh(gate: GateObject, function: Callable[..., int], inputs: int) -> Weighe
 
 def said(answers: tuple[Answer, ...], gate: GateObject) -> tuple[int | None, ...]:
     """Return what answers say in the gate's own convention."""
-    return tuple(truth_of(answer, gate.convention) for answer in answers)
+    convention = gate.convention
+    return tuple(truth_of(answer, convention) for answer in answers)
 
 
 def is_threshold(function: Callable[..., int], inputs: int) -> bool:
