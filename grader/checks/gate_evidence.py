@@ -6,7 +6,7 @@ from grader.checks.candidates import GateObject, truth_of
 from grader.checks.inputs import Row, grid, table_rows
 from grader.evidence import DecisionLine, TruthTable
 
-_LOW, _HIGH, _SIDE, _COARSE_SIDE = -0.5, 1.5, 21, 13
+_LOW, _HIGH, _SIDE, _COARSE_SIDE = -0.5, 1.5, 21, 9
 
 
 def truth_table(gate: GateObject, expected: tuple[int, ...]) -> TruthTable:
@@ -37,7 +37,8 @@ def decision_line(gate: GateObject) -> DecisionLine:
     if gate.form != "batch" and not _same_answers(gate, batched):
         batched, side = gate, _COARSE_SIDE
     answers, _ = batched.ask(grid(_LOW, _HIGH, side))
-    said = (truth_of(answer, gate.convention) for answer in answers)
+    convention = gate.convention
+    said = (truth_of(answer, convention) for answer in answers)
     text = "".join("?" if truth is None else str(truth) for truth in said)
     scale = (lambda value: 2 * value - 1) if gate.signed else float
     return DecisionLine(low=scale(_LOW), high=scale(_HIGH), side=side, answers=text)
