@@ -38,6 +38,7 @@ _view = Base.view
 _is_contiguous = Base.is_contiguous
 _C: Foreign = torch._C
 _weak = _C._WeakTensorRef
+_NoFunctions, _NoDispatch = _C.DisableTorchFunction, _C._DisableTorchDispatch
 _array_tolist = Array.tolist
 _array_ravel = Array.ravel
 _item = numpy.generic.item
@@ -69,7 +70,7 @@ _cdata = _getter("_cdata")
 @contextmanager
 def no_modes() -> Iterator[None]:
     """Switch off function modes and subclasses that the student may have left active."""
-    with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():
+    with _NoFunctions(), _NoDispatch():
         yield
 
 
@@ -123,21 +124,22 @@ def tensor_values(tensor: Foreign, most: int = MOST_VALUES) -> tuple[str, ...]:
 
     A larger tensor that is not contiguous gives nothing: flattening it would copy it.
     """
-    with no_modes():
+    with _NoFunctions(), _NoDispatch():
         flat = _detach(tensor)
         if _numel(flat) > most:
             if not _is_contiguous(flat):
                 return ()
             flat = _view(flat, -1)[:most]
-        return tuple(number_text(number) for number in _flatten(_tolist(_cpu(flat))))
+        return tuple([number_text(number) for number in _flatten(_tolist(_cpu(flat)))])
 
 
-def _flatten(nested: Foreign) -> Iterator[Foreign]:
-    if type(nested) is list:
-        for part in nested:
-            yield from _flatten(part)
-    else:
-        yield nested
+def _flatten(nested: Foreign) -> Foreign:
+    """Return the numbers in nested lists as one list."""
+    if type(nested) is not list:
+        return [nested]
+    if nested and type(nested[0]) is list:
+        return [number for part in nested for number in _flatten(part)]
+    return nested
 
 
 def encode_output(value: object) -> Output:
