@@ -38,7 +38,7 @@ def check_once(
     """Check one submission and print the result; return the exit code."""
 
     def action() -> int:
-        with Server(unsafe=True) as server:  # starts while the rest is read
+        with Server(unsafe=True, once=True) as server:  # starts while the rest is read
             declared = load_assignment(assignment)
             if task is not None and task not in {t.id for t in declared.tasks}:
                 ids = ", ".join(t.id for t in declared.tasks)

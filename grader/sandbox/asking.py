@@ -32,12 +32,19 @@ class Asking:
     def __init__(self, stopwatch: Stopwatch, device: Device) -> None:
         self._stopwatch = stopwatch
         self._device = device
+        self._states: tuple[Foreign, Foreign, Foreign] | None = None
+
+    def begin_cell(self) -> None:
+        """Note that a cell runs: it may move the random states, which no question does."""
+        self._states = None
 
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Throw away what is printed, restore random states, account device memory apart."""
         saved = sys.stdout, sys.stderr, sys.stdin
-        states = _torch_state(), _numpy_state(), _python_state()
+        if self._states is None:
+            self._states = _torch_state(), _numpy_state(), _python_state()
+        states = self._states
         grad = torch.is_grad_enabled()
         sys.stdout = sys.stderr = BoundedWriter(0)
         try:

@@ -28,6 +28,7 @@ from grader.sandbox.networks import NetworkCounter, describe_networks
 from grader.sandbox.placeholders import MissingFinder
 from grader.sandbox.protocol import (
     CallGate,
+    CellDone,
     CountNetworks,
     DescribeNetworks,
     Failed,
@@ -47,7 +48,7 @@ from grader.sandbox.shell import QuietShell
 from grader.sandbox.siblings import SiblingFinder
 from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import TensorNumbers, encode_value
-from grader.sandbox.warming import warm
+from grader.sandbox.warming import put_off_compiler, warm
 
 shield(globals())
 
@@ -72,10 +73,14 @@ class _Preloaded:
 
     shell: QuietShell | None = None
     virtual_gpu: Foreign = None
+    ours: tuple[tuple[str, Foreign], ...] = ()
 
 
-def preload() -> None:
+def preload(*, once: bool = False) -> None:
     """Load and warm everything that a child needs; call it once, with one thread.
+
+    Args:
+        once: whether there will be one child, so that warming up would cost more than it saves.
 
     Raises:
         RuntimeError: a second thread runs afterwards, with which a fork is not safe.
@@ -83,7 +88,15 @@ def preload() -> None:
     torch.set_num_threads(1)
     _Preloaded.shell = QuietShell.instance()
     _Preloaded.virtual_gpu = find_virtual_gpu()
-    warm(_Preloaded.shell)
+    if once:
+        put_off_compiler()
+    else:
+        warm(_Preloaded.shell)
+    _Preloaded.ours = tuple(
+        (name, module)
+        for name, module in sys.modules.items()
+        if name == "grader" or (name.startswith("grader.") and not name.startswith("grader.vgpu"))
+    )
     tasks = Path("/proc/self/task")
     if tasks.exists() and len(list(tasks.iterdir())) != 1:
         raise RuntimeError("the warm server has a second thread: forks would hang")
@@ -129,10 +142,11 @@ class Submission:
         )
         asking = Asking(stopwatch, self.device)
         targets = Targets(self._names_of)
+        self._asking = asking
         self._gates = GateCaller(targets, asking)
         self._counter = NetworkCounter(targets, asking)
         self._answers: dict[type, Callable[[Foreign], FromChild]] = {
-            RunCell: self._cells.run,
+            RunCell: self._run_cell,
             ListNames: self._list_names,
             CallGate: self._gates.answer,
             DescribeNetworks: self._describe_networks,
@@ -159,6 +173,10 @@ class Submission:
         except BaseException as error:  # noqa: BLE001 - a late interrupt or exit of the student's
             text = "".join(_format_exception(error))[-MOST_FAILURE_CHARACTERS:]
             return Failed(text=text.encode("utf-8", "replace").decode())
+
+    def _run_cell(self, cell: RunCell) -> CellDone:
+        self._asking.begin_cell()
+        return self._cells.run(cell)
 
     def _names_of(self, file: str) -> dict[str, Foreign]:
         return self._cells.file(file).state.names
@@ -187,11 +205,12 @@ class Submission:
 def _hide_ourselves(missing: MissingFinder) -> None:
     """Give student code that imports the grader, or hypothesis, a placeholder.
 
-    The modules of the virtual GPU stay: operators import them while the student's code runs.
+    The modules of the virtual GPU stay: operators import them while the student's code runs. The
+    names were listed before the fork, and the modules stay alive: a walk through `sys.modules`
+    touches, and so copies, a page for nearly each of its names.
     """
-    for name in list(sys.modules):
-        if name == "grader" or (name.startswith("grader.") and not name.startswith("grader.vgpu")):
-            del sys.modules[name]
+    for name, _ in _Preloaded.ours:
+        sys.modules.pop(name, None)
     missing.install(hidden=("grader", "hypothesis"))
 
 
@@ -209,5 +228,5 @@ def _answer_input() -> None:
 def _seed(seed: int) -> None:
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # the device's was seeded when it was reset
     warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")

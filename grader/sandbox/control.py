@@ -19,6 +19,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         cache: folder that the preload may write to, for matplotlib's list of fonts; empty for none.
         core: path of the virtual GPU's native core; empty for no virtual GPU.
         uid: user that children of root become.
+        once: the server serves one submission, so it does not warm up for others.
     """
 
     layers: tuple[str, ...]
@@ -28,6 +29,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cache: str = ""
     core: str = ""
     uid: int = 65534
+    once: bool = False
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hello"):

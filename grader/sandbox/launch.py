@@ -123,7 +123,7 @@ def child_uid() -> int:
     return uid
 
 
-def plan(layers: tuple[str, ...], *, core: str) -> control.Plan:
+def plan(layers: tuple[str, ...], *, core: str, once: bool = False) -> control.Plan:
     """Return the plan for a server of this installation."""
     readable = readable_paths()
     readable += (str(Path(core).resolve().parent),) if core else ()
@@ -135,4 +135,5 @@ def plan(layers: tuple[str, ...], *, core: str) -> control.Plan:
         cache=cache_folder(),
         core=core,
         uid=child_uid(),
+        once=once,
     )

@@ -44,7 +44,8 @@ def main(control_fd: str) -> None:
     device = _preload(prepared)
     jail.survey(prepared)
     _ensure_one_thread()
-    heap.settle()
+    if not plan.once:
+        heap.settle()
     hello = control.Hello(
         layers=tuple(name for name in layers.ALL if prepared.holds(name)),
         missing=prepared.missing,
@@ -123,7 +124,7 @@ def _preload(prepared: jail.Jail) -> str:
     if cache:
         os.environ["MPLCONFIGDIR"] = cache
     device = _install_device(prepared.plan.core)
-    importlib.import_module("grader.sandbox.child").preload()
+    importlib.import_module("grader.sandbox.child").preload(once=prepared.plan.once)
     os.environ.pop("MPLCONFIGDIR", None)
     if inside:
         namespaces.close_root()

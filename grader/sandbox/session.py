@@ -38,6 +38,8 @@ class Server:
         device: whether children have a virtual GPU.
         use_layers: layers to use where the machine has them.
         fork: whether children are forked; by default where a fork is safe.
+        once: whether it serves one submission, whose start matters more than its run: what few
+            notebooks use is then loaded only when this one does.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Server:
         device: bool = True,
         use_layers: tuple[str, ...] = layers.ALL,
         fork: bool = sys.platform.startswith("linux"),
+        once: bool = False,
     ) -> None:
+        self._once = once
         self._unsafe = unsafe
         self._use_layers = use_layers
         self._fork = fork
@@ -130,7 +134,7 @@ class Server:
     def _start(self) -> ForkServer | FreshServer:
         if not self._fork:
             return FreshServer(core=self._core)
-        return ForkServer(launch.plan(self._use_layers, core=self._core))
+        return ForkServer(launch.plan(self._use_layers, core=self._core, once=self._once))
 
 
 def _find_core() -> tuple[str, str]:

@@ -3,7 +3,6 @@
 import io
 import sys
 
-import matplotlib
 import numpy
 import torch
 
@@ -42,7 +41,6 @@ def warm(shell: QuietShell) -> None:
     server with a second thread must not fork (`Engine::start_device_threads`, PyTorch v2.13,
     torch/csrc/autograd/engine.cpp).
     """
-    matplotlib.use("Agg")
     _draw()
     saved = sys.stdout, sys.stderr, sys.modules["__main__"]
     sys.stdout = sys.stderr = io.StringIO()
@@ -63,10 +61,25 @@ def warm(shell: QuietShell) -> None:
     torch.manual_seed(0)
 
 
+def put_off_compiler() -> None:
+    """Let `torch.manual_seed` work without torch's compiler, whose import takes a second.
+
+    The function is wrapped so that the compiler leaves it alone, and the wrapper imports the
+    compiler for that; it looks first whether it has been told what to call
+    (`torch/_compile.py`, PyTorch v2.13).
+    """
+    seed: Foreign = torch.manual_seed
+    wrapped = getattr(seed, "__wrapped__", None)
+    if wrapped is not None:
+        setattr(wrapped, "__dynamo_disable", wrapped)  # noqa: B010 - a class would mangle the name
+
+
 def _draw() -> None:
     """Draw a figure: the list of fonts is made with the first text."""
+    import matplotlib
     from matplotlib import pyplot
 
+    matplotlib.use("Agg")
     figure, axes = pyplot.subplots()
     axes.plot([0, 1], label="x")
     axes.set_title("x")
