@@ -8,6 +8,7 @@ import locale
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -178,6 +179,49 @@ def report(folder: Path, lang: str | None, assignment: str | None, reviews: Path
 
     language = lang or default_language()
     sys.exit(draw_all(folder, language=language, assignment=assignment, reviews=reviews))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(["moodle", "canvas", "gradescope", "csv"]),
+    required=True,
+    help="System that takes the grades.",
+)
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path),
+    help="Moodle's worksheet or Canvas's gradebook, as downloaded.",
+)
+@click.option("--column", default="", help="The assignment in Canvas's gradebook: title or number.")
+@click.option("--scale", is_flag=True, help="Convert points to the sheet's maximum.")
+@click.option("--unfinished", is_flag=True, help="Write grades that wait for a person in part.")
+@click.option("--lang", type=click.Choice(["en", "ru"]), help="Language (default: the locale's).")
+def export(
+    folder: Path,
+    target: Literal["moodle", "canvas", "gradescope", "csv"],
+    sheet: Path | None,
+    column: str,
+    scale: bool,  # noqa: FBT001  # click passes by name
+    unfinished: bool,  # noqa: FBT001
+    lang: str | None,
+) -> None:
+    """Write the grades of an output folder for a learning-management system."""
+    from grader.cli.export import export_all
+
+    sys.exit(
+        export_all(
+            folder,
+            target,
+            sheet=sheet,
+            column=column,
+            scale=scale,
+            unfinished=unfinished,
+            language=lang or default_language(),
+        )
+    )
 
 
 for _command in (check, grade):

@@ -1,0 +1,88 @@
+"""Canvas's gradebook: filled, never written anew.
+
+The rules are those of `lib/gradebook_importer.rb` of instructure/canvas-lms: assignments follow the
+column ``Section`` and end in their number in parentheses, a row gives the points possible.
+"""
+
+import re
+from collections.abc import Sequence
+
+from grader.lms.grades import Filled, Grade, grade_text, read_number, require_maximum
+from grader.lms.sheets import Sheet
+
+_ASSIGNMENT = re.compile(r".*\(([0-9]{1,18})\)", re.DOTALL)
+_POSSIBLE = "points possible"
+_WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+def fill_gradebook(
+    sheet: Sheet, grades: Sequence[Grade], *, column: str = "", scale: bool = False
+) -> Filled:
+    """Return the gradebook with the grades of submissions that came from Canvas.
+
+    Args:
+        sheet: as it was downloaded.
+        grades: at least one.
+        column: header of the assignment, or its number; the only one where empty.
+        scale: whether to convert points where the assignment counts to another maximum.
+
+    Raises:
+        Refused: it is no gradebook, of another assignment, or was changed since its download.
+    """
+    if "student" not in sheet.header[0].lower():
+        raise sheet.refuse("no-column", column="Student", known=", ".join(sheet.header)[:500])
+    number_at = sheet.column("ID")
+    grade_at = _assignment_at(sheet, column)
+    students, possible = _students(sheet, number_at)
+    cell = sheet.rows[possible][grade_at]
+    maximum = read_number(cell)
+    if maximum is None:
+        raise sheet.refuse("no-maximum", row=sheet.lines[possible], cell=cell[:40])
+    rows = [list(row) for row in sheet.rows]
+    filled = Filled(sheet)
+    for grade in grades:
+        require_maximum(sheet, maximum, grade, scale=scale)
+        at = students.get(grade.origin.id)
+        if at is None:
+            filled.unlisted.append(grade.submission)
+        elif rows[at][grade_at].strip().upper() == "EX":
+            filled.locked.append(grade.submission)
+        else:
+            comma = sheet.delimiter == ";" and "," in cell
+            rows[at][grade_at] = grade_text(grade, maximum, comma=comma)
+            filled.rows[grade.submission] = [(grade.origin.id, rows[at][0])]
+    if not filled.rows and not filled.locked:
+        raise sheet.refuse("other-assignment", count=len(grades))
+    filled.sheet = sheet.with_rows(rows)
+    return filled
+
+
+def _assignment_at(sheet: Sheet, column: str) -> int:
+    found = {at: m for at, name in enumerate(sheet.header) if (m := _ASSIGNMENT.fullmatch(name))}
+    if column:
+        found = {
+            at: m for at, m in found.items() if column.strip() in (m[1], sheet.header[at].strip())
+        }
+    if len(found) != 1:
+        known = ", ".join(name for name in sheet.header if _ASSIGNMENT.fullmatch(name))
+        raise sheet.refuse("which-assignment", known=known[:500] or "-")
+    return next(iter(found))
+
+
+def _students(sheet: Sheet, number_at: int) -> tuple[dict[str, int], int]:
+    """Return the row of each student by number, and that of the points possible."""
+    students: dict[str, int] = {}
+    possible = None
+    for at, row in enumerate(sheet.rows):
+        if row[0].strip().lower() == _POSSIBLE:
+            possible = at
+            continue
+        number = row[number_at].strip()
+        if not number:
+            continue  # rows of settings and the test student have none
+        if not _WHOLE.fullmatch(number) or number in students:
+            raise sheet.refuse("no-identifier", row=sheet.lines[at], cell=number[:60])
+        students[number] = at
+    if possible is None:
+        raise sheet.refuse("no-row", cell="Points Possible")
+    return students, possible

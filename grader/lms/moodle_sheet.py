@@ -1,0 +1,127 @@
+"""Moodle's offline grading worksheet: filled, never written anew.
+
+Its headers are in the site's language, and the import skips rows that were graded on the site
+after the download (`mod/assign/feedback/offline/importgradeslib.php` of moodle/moodle). The names
+of columns below are those of the English and the Russian language packs.
+"""
+
+import re
+from collections.abc import Sequence
+
+from grader.lms.grades import Filled, Grade, grade_text, read_number, require_maximum
+from grader.lms.origin import Origin
+from grader.lms.roster import folded
+from grader.lms.sheets import Sheet
+
+_IDENTIFIER = ("Identifier", "Идентификатор")
+_NAME = ("Full name", "Полное имя", "ФИО", "Фамилия и имя")
+_GROUP = ("Group", "Groups", "Группа", "Группы")
+_GRADE = ("Grade", "Оценка")
+_MAXIMUM = ("Maximum Grade", "Максимальная оценка")
+_SCALE = ("Scale", "Шкала")
+_CHANGEABLE = ("Grade can be changed", "Оценка может быть изменена")
+_MODIFIED = ("Last modified (grade)", "Последнее изменение (оценка)")
+
+_LOCKED = {"no", "нет"}
+_NEVER = {"", "-"}
+_PARTICIPANT = re.compile(r"\D*?([0-9]{1,18})", re.ASCII)
+
+
+def fill_worksheet(sheet: Sheet, grades: Sequence[Grade], *, scale: bool = False) -> Filled:
+    """Return the worksheet with the grades of submissions that came from Moodle.
+
+    Args:
+        sheet: as it was downloaded.
+        grades: at least one.
+        scale: whether to convert points where the sheet counts to another maximum.
+
+    Raises:
+        Refused: it is no worksheet, of another assignment, or was changed since its download.
+    """
+    if sheet.find_column(_SCALE) is not None:
+        raise sheet.refuse("scale")
+    worksheet = _Worksheet(sheet)
+    worksheet.require_unchanged()
+    rows = [list(row) for row in sheet.rows]
+    filled = Filled(sheet)
+    for grade in grades:
+        places = worksheet.rows_of(grade)
+        if not places:
+            filled.unlisted.append(grade.submission)
+        for at in places:
+            text = worksheet.text(at, grade, scale=scale)
+            if text != rows[at][worksheet.grade] and worksheet.is_locked(at):
+                filled.locked.append(grade.submission)
+                continue
+            rows[at][worksheet.grade] = text
+            filled.rows.setdefault(grade.submission, []).append(worksheet.participant(at))
+    if not filled.rows and not filled.locked:
+        raise sheet.refuse("other-assignment", count=len(grades))
+    filled.sheet = sheet.with_rows(rows)
+    return filled
+
+
+class _Worksheet:
+    def __init__(self, sheet: Sheet) -> None:
+        self._sheet = sheet
+        self._identifier = sheet.column(*_IDENTIFIER)
+        self.grade = sheet.column(*_GRADE)
+        self._maximum = sheet.column(*_MAXIMUM)
+        self._modified = sheet.column(*_MODIFIED)
+        self._name = sheet.find_column(_NAME)
+        self._group = sheet.find_column(_GROUP)
+        self._changeable = sheet.find_column(_CHANGEABLE)
+        self._rows: dict[str, int] = {}
+        for at, row in enumerate(sheet.rows):
+            found = _PARTICIPANT.fullmatch(row[self._identifier].strip())
+            if found is None or found[1] in self._rows:
+                cell = row[self._identifier][:60]
+                raise sheet.refuse("no-identifier", row=sheet.lines[at], cell=cell)
+            self._rows[found[1]] = at
+
+    def require_unchanged(self) -> None:
+        """Refuse grades that stand where the site itself says that nothing was graded."""
+        for line, row in zip(self._sheet.lines, self._sheet.rows, strict=True):
+            if row[self.grade].strip() not in _NEVER and row[self._modified].strip() in _NEVER:
+                raise self._sheet.refuse("changed", row=line, cell=row[self.grade][:40])
+
+    def rows_of(self, grade: Grade) -> list[int]:
+        """Return the participant's row, or those of a group's members.
+
+        The numbers of groups and of participants overlap, so the name has to agree as well.
+        """
+        origin = grade.origin
+        at = self._rows.get(origin.id)
+        if at is not None and self._is_named(at, origin):
+            return [at]
+        if self._group is None:
+            return []
+        wanted = folded(origin.label)
+        return [at for at, row in enumerate(self._sheet.rows) if folded(row[self._group]) == wanted]
+
+    def _is_named(self, at: int, origin: Origin) -> bool:
+        if self._name is None and origin.label.endswith(f" {origin.id}"):
+            return True  # anonymous marking
+        cells = self._sheet.rows[at][: self.grade]
+        return folded(origin.label) in map(folded, cells)
+
+    def is_locked(self, at: int) -> bool:
+        """Tell whether the site says that the grade cannot be changed."""
+        row = self._sheet.rows[at]
+        return self._changeable is not None and row[self._changeable].strip().lower() in _LOCKED
+
+    def text(self, at: int, grade: Grade, *, scale: bool) -> str:
+        """Return the grade as the sheet writes numbers."""
+        cell = self._sheet.rows[at][self._maximum]
+        maximum = read_number(cell)
+        if maximum is None:
+            raise self._sheet.refuse("no-maximum", row=self._sheet.lines[at], cell=cell[:40])
+        require_maximum(self._sheet, maximum, grade, scale=scale)
+        return grade_text(grade, maximum, comma="," in cell)
+
+    def participant(self, at: int) -> tuple[str, str]:
+        """Return the number and the name of a row's participant."""
+        row = self._sheet.rows[at]
+        found = _PARTICIPANT.fullmatch(row[self._identifier].strip())
+        number = found[1] if found else ""
+        return number, row[self._name] if self._name is not None else f"Participant {number}"
