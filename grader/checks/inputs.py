@@ -177,6 +177,16 @@ def simpler_networks(network: tuple[Layer, ...]) -> tuple[tuple[Layer, ...], ...
     return tuple(dict.fromkeys(each for each in found if each != network))
 
 
+def make_ahead() -> None:
+    """Make the inputs that nearly every submission needs, where there is time to wait for.
+
+    They are kept, so that no child waits for them later.
+    """
+    for inputs in (1, 2):
+        mixed_rows(inputs)
+    networks()
+
+
 # ------------------------------------------------------------------ hypothesis
 
 

@@ -1,16 +1,15 @@
-"""`grader check`: one submission, printed in the terminal."""
+"""`grader check`: one submission, printed in the terminal.
+
+The warm server takes longest to start, so it starts first: what the judge needs is imported, and
+the inputs of its questions are made, while the server loads torch.
+"""
 
 import sys
 from pathlib import Path
 
-from grader.assignments import load_assignment
 from grader.cli.main import GRADER_FAILED, NOT_PASSED, PASSED, WRONG_USE
 from grader.cli.show import guarded, say
-from grader.intake import read_submission
-from grader.judge import Judge
 from grader.model import Outcome, Report
-from grader.reports.json import encode_result
-from grader.reports.terminal import print_report
 from grader.sandbox.session import Server
 
 
@@ -38,7 +37,14 @@ def check_once(
     """Check one submission and print the result; return the exit code."""
 
     def action() -> int:
-        with Server(unsafe=True, once=True) as server:  # starts while the rest is read
+        with Server(unsafe=True, once=True) as server:
+            from grader.assignments import load_assignment
+            from grader.checks.inputs import make_ahead
+            from grader.intake import read_submission
+            from grader.judge import Judge
+            from grader.reports.json import encode_result
+            from grader.reports.terminal import print_report
+
             declared = load_assignment(assignment)
             if task is not None and task not in {t.id for t in declared.tasks}:
                 ids = ", ".join(t.id for t in declared.tasks)
@@ -47,6 +53,7 @@ def check_once(
                 return WRONG_USE
             submission = read_submission(path)
             judge = Judge(declared, server, card=card, profile=profile, only=task)
+            make_ahead()
             report = judge.grade(submission)
         if html is not None:
             from grader.batch.pages import write_file
