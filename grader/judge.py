@@ -22,6 +22,7 @@ from grader.model import (
     Check,
     CheckResult,
     Finding,
+    Limits,
     Outcome,
     Points,
     Report,
@@ -42,6 +43,8 @@ _MOST_LEFT = 4000
 _MOST_EXCERPT = 2000
 _FEW_WORDS = 5
 _LITTLE_BYTES = 1 << 20
+_NO_ANSWER = ("answers.raised", "answers.unrecognised")
+"""Codes of findings that a cell's early end explains better."""
 
 _ENDED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
 
@@ -187,7 +190,7 @@ class Judge:
         findings = self._judged(task, view, run)
         attempt = _Attempt(
             section=section,
-            findings=[_explained(finding, view) for finding in findings],
+            findings=[_explained(finding, view, self._assignment.limits) for finding in findings],
             cells=tuple(ran.cell.index or 0 for ran in view.ran),
         )
         course.attempts.setdefault(task.id, []).append(attempt)
@@ -377,23 +380,30 @@ def _used_device(done: CellDone) -> bool:
     )
 
 
-def _explained(finding: Finding, view: SectionView) -> Finding:
+def _explained(finding: Finding, view: SectionView, limits: Limits) -> Finding:
     """Say of an answer that was not found that a cell ended early, where that is why."""
-    if finding.outcome is not Outcome.MISSING:
+    if finding.outcome is not Outcome.MISSING and finding.code not in _NO_ANSWER:
         return finding
     if view.ended is not None:
-        values = {**finding.values, "cell": str(view.ended_cell or "")}
-        return replace(
-            finding, outcome=view.ended, code=f"judge.ended-{view.ended.value}", values=values
-        )
+        return _ended(finding, view.ended, view.ended_cell, limits.cell_cpu_seconds, limits)
     for ran in view.ran:
         if ran.done is not None and ran.done.outcome in ("timeout", "memory"):
-            outcome = Outcome(ran.done.outcome)
-            values = {**finding.values, "cell": str(ran.cell.index or "")}
-            return replace(
-                finding, outcome=outcome, code=f"judge.ended-{outcome.value}", values=values
-            )
+            on_device = ran.done.device is not None
+            seconds = limits.device_cell_seconds if on_device else limits.cell_cpu_seconds
+            return _ended(finding, Outcome(ran.done.outcome), ran.cell.index, seconds, limits)
     return finding
+
+
+def _ended(
+    finding: Finding, outcome: Outcome, cell: int | None, seconds: float, limits: Limits
+) -> Finding:
+    values = {
+        **finding.values,
+        "cell": str(cell or ""),
+        "seconds": f"{seconds:g}",
+        "gigabytes": f"{limits.memory_bytes / 2**30:.3g}",
+    }
+    return replace(finding, outcome=outcome, code=f"judge.ended-{outcome.value}", values=values)
 
 
 def _may_answer(done: CellDone) -> bool:

@@ -9,7 +9,7 @@ that allows unknown keys, so that files written by a later version can still be 
 import datetime
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NewType
 
 import msgspec
@@ -141,6 +141,10 @@ class Limits:
     threads: int = 16
 
 
+LimitValues = Mapping[str, Any]
+"""Limits by the name of their field, in place of an assignment's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What is taken for handing in late; the percentages are of the points earned.
@@ -195,6 +199,14 @@ class Assignment:
     def possible(self) -> Points:
         """All points of the assignment."""
         return Points(sum(task.possible for task in self.tasks))
+
+    def with_limits(self, limits: LimitValues) -> "Assignment":
+        """Return the same assignment with some of its limits changed.
+
+        Raises:
+            TypeError: there is no limit of such a name.
+        """
+        return replace(self, limits=replace(self.limits, **limits))
 
     def task(self, task_id: str) -> Task:
         """Return the task with this id.

@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         profile: runtime profile, empty for the one those outputs show.
         language: of the pages.
         unsafe: whether to run without the locks that batch grading demands.
+        limits: by name of the field of `grader.model.Limits`, in place of the assignment's.
     """
 
     assignment: str
@@ -48,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = ""
     language: str = "en"
     unsafe: bool = False
+    limits: dict[str, int | float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ class Grading:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.assignment = load_assignment(settings.assignment)
+        self.assignment = load_assignment(settings.assignment).with_limits(settings.limits)
         self._settings = settings
         self._server: Server | None = None
 

@@ -109,7 +109,7 @@ def grade_batch(
         OSError: the output folder cannot be written.
     """
     began = time.monotonic()
-    assignment = load_assignment(settings.assignment)
+    assignment = load_assignment(settings.assignment).with_limits(settings.limits)
     handed_in, attendance = find(paths, source)
     handed = handed_in.submissions
     jobs = [Job(name=one.name, path=one.path, members=one.members) for one in handed]

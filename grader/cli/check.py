@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grader.cli.main import GRADER_FAILED, NOT_PASSED, PASSED, WRONG_USE
 from grader.cli.show import guarded, say
-from grader.model import Outcome, Report
+from grader.model import LimitValues, Outcome, Report
 from grader.sandbox.session import Server
 
 
@@ -31,6 +31,7 @@ def check_once(
     card: str,
     profile: str,
     task: str | None,
+    limits: LimitValues,
     html: Path | None,
     as_json: bool,
 ) -> int:
@@ -45,7 +46,7 @@ def check_once(
             from grader.reports.json import encode_result
             from grader.reports.terminal import print_report
 
-            declared = load_assignment(assignment)
+            declared = load_assignment(assignment).with_limits(limits)
             if task is not None and task not in {t.id for t in declared.tasks}:
                 ids = ", ".join(t.id for t in declared.tasks)
                 values = {"assignment": declared.name, "task": task, "tasks": ids}

@@ -8,12 +8,13 @@ import locale
 import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 import grader
 
+_LIMITS_KEY = "grader.limits"
 PASSED, NOT_PASSED, WRONG_USE, GRADER_FAILED = 0, 1, 2, 3
 
 
@@ -56,6 +57,68 @@ def _common(command: click.Command) -> click.Command:
     return command
 
 
+_LIMITS: tuple[tuple[str, str, click.ParamType[Any], int, str], ...] = (
+    (
+        "--threads",
+        "threads",
+        click.IntRange(0, 1024),
+        1,
+        "Limit: threads that a submission starts.",
+    ),
+    (
+        "--output",
+        "output_bytes",
+        click.IntRange(0, 1 << 20),
+        1,
+        "Limit: bytes of output kept a cell.",
+    ),
+    ("--memory", "memory_bytes", click.IntRange(64, 1 << 20), 1 << 20, "Limit: memory in MiB."),
+    (
+        "--seconds",
+        "submission_seconds",
+        click.FloatRange(1, 86400),
+        1,
+        "Limit: seconds a submission.",
+    ),
+    (
+        "--cell-seconds",
+        "cell_cpu_seconds",
+        click.FloatRange(0.1, 86400),
+        1,
+        "Limit: seconds a cell.",
+    ),
+)
+
+
+def _limiting(command: click.Command) -> None:
+    """Add the options that change an assignment's limits."""
+    for option, field, kind, unit, text in _LIMITS:
+
+        def note(
+            context: click.Context,
+            parameter: click.Parameter,
+            value: float | None,
+            field: str = field,
+            unit: int = unit,
+        ) -> None:
+            del parameter
+            if value is not None:
+                context.meta.setdefault(_LIMITS_KEY, {})[field] = value * unit
+
+        command.params.append(
+            click.Option([option], type=kind, callback=note, expose_value=False, help=text)
+        )
+
+
+def _limits() -> dict[str, int | float]:
+    """Return the limits that options of the running command change, by field of `Limits`."""
+    chosen: dict[str, int | float] = click.get_current_context().meta.get(_LIMITS_KEY, {})
+    if "cell_cpu_seconds" in chosen:  # it holds for every kind of cell
+        chosen["device_cell_seconds"] = chosen["cell_cpu_seconds"]
+        chosen["cell_wall_seconds"] = 2 * chosen["cell_cpu_seconds"]
+    return chosen
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(grader.__version__, prog_name="grader")
 def main() -> None:
@@ -92,6 +155,7 @@ def check(
             card=card,
             profile=profile,
             task=task,
+            limits=_limits(),
             html=html,
             as_json=as_json,
         )
@@ -151,6 +215,7 @@ def grade(
         profile=profile,
         language=lang or default_language(),
         unsafe=unsafe,
+        limits=_limits(),
     )
     sys.exit(
         grade_all(
@@ -226,3 +291,4 @@ def export(
 
 for _command in (check, grade):
     _common(_command)
+    _limiting(_command)

@@ -1,0 +1,156 @@
+"""A cell that ends the child costs its own task; every other task keeps its points."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from grader.assignments import load_assignment
+from grader.cli.main import main
+from grader.intake import read_submission
+from grader.judge import Judge
+from grader.messages import message
+from grader.sandbox.session import Server
+
+GATE = """
+import torch
+from torch import nn
+class Gate(nn.Module):
+    def __init__(self, weights, bias):
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor(weights))
+        self.bias = nn.Parameter(torch.tensor([bias]))
+    def forward(self, x):
+        return torch.heaviside(x @ self.weights + self.bias, torch.tensor([0.0]))
+"""
+FATAL = {
+    "exit": ("import os\nos._exit(0)", "crashed"),
+    "segfault": ("import ctypes\nctypes.string_at(0)", "crashed"),
+    "abort": ("import os\nos.abort()", "crashed"),
+    "closed-messages": ("import os\nos.closerange(3, 64)", "crashed"),
+    "memory": ("held = []\nwhile True: held.append(bytes(10**6))", "memory"),
+    "memory-on-device": (
+        "import torch, ctypes\nx = torch.empty(1 << 30, device='cuda')\n"
+        "libc = ctypes.CDLL(None)\nstart = ctypes.c_void_p(x.data_ptr())\n"
+        "libc.mprotect(start, ctypes.c_size_t(1 << 32), 3)\n"
+        "ctypes.memset(start, 1, 1 << 32)",
+        "memory",
+    ),
+    "endless": ("while True: pass", "timeout"),
+    "endless-catching-interrupts": (
+        "while True:\n    try:\n        while True: sum(range(9))\n"
+        "    except (KeyboardInterrupt, BaseException): pass",
+        "timeout",
+    ),
+}
+LIMITS = {
+    "cell_cpu_seconds": 1.0,
+    "cell_wall_seconds": 1.0,
+    "device_cell_seconds": 3.0,
+    "memory_bytes": 512 << 20,
+}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def grade(server, tmp_path):
+    def graded(*sections, **limits):
+        notebook = {
+            "nbformat": 4,
+            "nbformat_minor": 5,
+            "metadata": {},
+            "cells": [
+                {"cell_type": kind, "source": text, "metadata": {}, "outputs": []}
+                for heading, code in sections
+                for kind, text in (("markdown", f"## {heading}"), ("code", code))
+            ],
+        }
+        path = tmp_path / "ivanova.ipynb"
+        path.write_text(json.dumps(notebook))
+        assignment = load_assignment("intro-to-torch").with_limits({**LIMITS, **limits})
+        return Judge(assignment, server).grade(read_submission(path))
+
+    return graded
+
+
+def task(report, name):
+    return next(task for task in report.tasks if task.id == name)
+
+
+BEFORE = ("Задача 2", GATE + "neuron = Gate([-1.0], 0.5)")
+AFTER = ("Задача 4", "neuron = Gate([1.0, 1.0], -0.5)")
+
+
+@pytest.mark.parametrize("name", FATAL)
+def test_a_cell_that_ends_badly_costs_its_own_task_only(grade, name):
+    code, outcome = FATAL[name]
+    report = grade(BEFORE, ("Задача 3", code), AFTER)
+    assert [cell.outcome for cell in report.cells] == ["passed", outcome, "passed"]
+    found = task(report, "and")
+    assert (found.outcome, found.points) == (outcome, 0)
+    assert found.checks[0].code == f"judge.ended-{outcome}"
+    if name != "closed-messages":
+        assert (task(report, "not").points, task(report, "or").points) == (100, 100)
+
+
+@pytest.mark.parametrize("name", FATAL)
+def test_an_answer_that_ends_badly_when_it_is_called_costs_its_own_task_only(grade, name):
+    code, _ = FATAL[name]
+    body = "\n".join(f"        {line}" for line in code.splitlines())
+    fatal = f"class Fatal(Gate):\n    def forward(self, x):\n{body}\nneuron = Fatal([1., 1.], -1.5)"
+    report = grade(BEFORE, ("Задача 3", fatal), AFTER)
+    assert task(report, "and").points == 0
+    assert task(report, "and").outcome not in ("passed", "grader-error", "missing")
+    if name != "closed-messages":
+        assert (task(report, "not").points, task(report, "or").points) == (100, 100)
+
+
+def test_replayed_cells_are_observed_once(grade):
+    counting = "import builtins\nprint('ran')\nneuron = Gate([-1.0], 0.5)"
+    report = grade(("Задача 2", GATE + counting), ("Задача 3", FATAL["exit"][0]), AFTER)
+    assert [cell.output for cell in report.cells] == ["ran\n", "", ""]
+
+
+def test_the_time_of_the_whole_submission_is_bounded_and_what_was_judged_is_kept(grade):
+    sections = [BEFORE, *[("Задача 3", "import time\ntime.sleep(0.9)")] * 6, AFTER]
+    report = grade(*sections, submission_seconds=3.0)
+    assert task(report, "not").points == 100
+    assert report.cells[-1].outcome == "timeout"
+    assert report.seconds < 10
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "words"),
+    [
+        ("endless", "en", "Your cell 2 ran longer than 1 s"),
+        ("endless", "ru", "Ваша ячейка 2 выполнялась дольше 1 с"),
+        ("memory", "en", "Your cell 2 asked for more than 0.5 GB of memory"),
+        ("memory", "ru", "Ваша ячейка 2 запросила больше 0.5 ГБ памяти"),
+    ],
+)
+def test_the_student_is_told_which_limit_it_was(grade, name, language, words):
+    report = grade(BEFORE, ("Задача 3", FATAL[name][0]), AFTER)
+    check = task(report, "and").checks[0]
+    assert message(check.code, check.values, language=language).startswith(words)
+
+
+def test_limits_can_be_given_on_the_command_line(tmp_path):
+    path = tmp_path / "ivanova.py"
+    path.write_text("# Задача 3\nprint('x' * 1000)\nwhile True: pass\n")
+    arguments = ["check", str(path), "--json", "--cell-seconds", "0.5", "--output", "100"]
+    done = CliRunner().invoke(main, [*arguments, "--memory", "512", "--seconds", "60"])
+    report = json.loads(done.stdout)
+    found = next(task for task in report["tasks"] if task["id"] == "and")
+    assert found["outcome"] == "timeout"
+    assert found["checks"][0]["values"]["seconds"] == "0.5"
+    assert len(report["cells"][0]["output"]) <= 100
+
+
+@pytest.mark.parametrize("option", ["--memory=1", "--seconds=0", "--cell-seconds=x"])
+def test_a_limit_that_makes_no_sense_is_wrong_use(tmp_path, option):
+    assert CliRunner().invoke(main, ["check", str(tmp_path), option]).exit_code == 2
