@@ -1,8 +1,15 @@
 """A submission in a few figures, which is all that the class page keeps of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grader.model import Outcome, Report
+
+_WRONG = (Outcome.FAILED, Outcome.RAISED, Outcome.PARTIAL)
+_STOPPED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
+_BY_CHANCE = ("cell", "line", "name", "names", "graded")
+_MOST_VALUE = 40
+_REFUSED = "judge.refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +20,10 @@ class ClassRow:
         outcomes: of each task, by id.
         codes: message code of each check that did not pass, by ``task.check``.
         waiting: ``task.check`` of everything that waits for a person.
+        values: what filled the messages of those checks, without what differs by chance.
         failed_to_run: whether the grader itself failed somewhere.
+        stopped: whether code ran out of time or memory or crashed, or the file could not be read.
+        task_seconds: time on the clock of each task's cells, by id.
     """
 
     submission: str
@@ -24,13 +34,23 @@ class ClassRow:
     outcomes: dict[str, Outcome]
     check_outcomes: dict[str, Outcome]
     codes: dict[str, str]
+    values: dict[str, dict[str, str]]
     waiting: tuple[str, ...]
     failed_to_run: bool
+    stopped: bool
+    task_seconds: dict[str, float]
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer to any task."""
+        return any(outcome is not Outcome.MISSING for outcome in self.outcomes.values())
 
 
 def summarize(report: Report) -> ClassRow:
     """Return what the class page keeps of a report."""
     checks = {f"{task.id}.{check.id}": check for task in report.tasks for check in task.checks}
+    wrong = {name: check for name, check in checks.items() if check.outcome in _WRONG}
+    seconds = {cell.index: cell.seconds for cell in report.cells}
     return ClassRow(
         submission=report.submission,
         points=report.points,
@@ -39,15 +59,25 @@ def summarize(report: Report) -> ClassRow:
         seconds=report.seconds,
         outcomes={task.id: task.outcome for task in report.tasks},
         check_outcomes={name: check.outcome for name, check in checks.items()},
-        codes={
-            name: check.code
-            for name, check in checks.items()
-            if check.outcome in (Outcome.FAILED, Outcome.RAISED, Outcome.PARTIAL)
-        },
+        codes={name: check.code for name, check in wrong.items()},
+        values={name: _alike(check.values) for name, check in wrong.items()},
         waiting=tuple(
             name
             for name, check in checks.items()
             if check.possible > 0 and check.outcome in (Outcome.REVIEW, Outcome.GRADER_ERROR)
         ),
         failed_to_run=any(c.outcome is Outcome.GRADER_ERROR for c in checks.values()),
+        stopped=any(cell.outcome in _STOPPED for cell in report.cells)
+        or any(check.code == _REFUSED for check in checks.values()),
+        task_seconds={
+            task.id: sum(seconds.get(index, 0.0) for index in task.cells) for task in report.tasks
+        },
     )
+
+
+def _alike(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the values that are the same where the mistake is: no places, names or long texts."""
+    return {
+        key: value if len(value) <= _MOST_VALUE and key not in _BY_CHANCE else "…"
+        for key, value in values.items()
+    }

@@ -1,5 +1,7 @@
 """The words and numbers that the terminal and the pages share, in the reader's language."""
 
+from collections.abc import Mapping
+
 from grader.messages import has_message, message, plural
 from grader.model import CheckResult, Late, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
@@ -37,9 +39,14 @@ def late_text(late: Late, language: str) -> str:
 
 def check_text(check: CheckResult, language: str) -> str:
     """Return the sentence of a check, cleaned; the bare code if a later version wrote it."""
-    if not has_message(check.code, language):
-        return clean_line(check.code)
-    return clean(message(check.code, check.values, language=language), most=1500)
+    return code_text(check.code, check.values, language)
+
+
+def code_text(code: str, values: Mapping[str, str], language: str) -> str:
+    """Return the sentence of a stored code, cleaned; the bare code if it is not known here."""
+    if not has_message(code, language):
+        return clean_line(code)
+    return clean(message(code, values, language=language), most=1500)
 
 
 def shown_number(value: float, decimals: int, language: str) -> str:

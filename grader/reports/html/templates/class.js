@@ -3,32 +3,35 @@
 const valueOf = (row, column) => {
   const cell = row.cells[column];
   const text = cell.dataset.v ?? cell.textContent.trim();
-  const number = Number.parseFloat(text.replace(",", "."));
-  return Number.isNaN(number) ? text : number;
+  const number = Number(text.replace(",", "."));
+  return text === "" || Number.isNaN(number) ? text : number;
 };
+const words = new Intl.Collator(document.documentElement.lang, { numeric: true });
 const compare = (a, b) =>
-  typeof a === "number" && typeof b === "number"
-    ? a - b
-    : String(a).localeCompare(String(b), document.documentElement.lang);
+  typeof a === "number" && typeof b === "number" ? a - b : words.compare(String(a), String(b));
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
-    const button = head.querySelector("button");
-    if (!button) return;
-    button.addEventListener("click", () => {
+    head.firstElementChild.addEventListener("click", () => {
       const up = head.getAttribute("aria-sort") !== "ascending";
-      for (const other of heads) if (other.hasAttribute("aria-sort")) other.setAttribute("aria-sort", "none");
+      for (const other of heads) other.setAttribute("aria-sort", "none");
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const rows = [...table.tBodies[0].rows];
-      rows.sort((a, b) => (up ? 1 : -1) * compare(valueOf(a, column), valueOf(b, column)));
-      table.tBodies[0].append(...rows);
+      const rows = [...table.tBodies[0].rows].map((row) => [valueOf(row, column), row]);
+      rows.sort((a, b) => (up ? 1 : -1) * compare(a[0], b[0]));
+      table.tBodies[0].append(...rows.map((pair) => pair[1]));
     });
   });
 }
 const filter = document.getElementById("filter");
+const shown = document.getElementById("shown");
+const rows = [...document.getElementById("students").tBodies[0].rows];
+const names = new Map(rows.map((row) => [row, row.cells[0].textContent.toLowerCase()]));
 filter.addEventListener("input", () => {
   const wanted = filter.value.toLowerCase();
-  for (const row of document.getElementById("students").tBodies[0].rows) {
-    row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+  let count = 0;
+  for (const row of rows) {
+    row.hidden = !names.get(row).includes(wanted);
+    if (!row.hidden) count += 1;
   }
+  shown.textContent = `${count} / ${rows.length}`;
 });
