@@ -1,7 +1,8 @@
 """Compile the message catalogues: ``python tools/messages.py [--check]``.
 
 Reads `grader/messages/po/AREA.LANG.po`, refuses a code that exists in one language only or twice,
-or whose placeholders differ between languages, and writes `grader/messages/grader.LANG.mo`.
+or whose placeholders differ between languages, and writes `grader/messages/grader.LANG.mo`. The
+words of click, whose keys are its English sentences, become `click.mo` beside their `click.po`.
 With ``--check`` nothing is written, and a stale file is an error.
 """
 
@@ -53,6 +54,16 @@ def compiled(catalogue: Catalog) -> bytes:
     return buffer.getvalue()
 
 
+def targets(catalogues: dict[str, Catalog]) -> dict[Path, bytes]:
+    """Return what each compiled file must hold."""
+    made = {MESSAGES / f"grader.{name}.mo": compiled(one) for name, one in catalogues.items()}
+    for path in (MESSAGES / "click").rglob("click.po"):
+        with path.open("rb") as file:
+            words = read_po(file, locale=path.parent.parent.name, abort_invalid=True)
+        made[path.with_suffix(".mo")] = compiled(words)
+    return made
+
+
 def by_code(catalogue: Catalog) -> dict[str, str | tuple[str, ...]]:
     """Return the texts by code."""
     return {
@@ -75,9 +86,7 @@ def main() -> int:
         for code in sorted(set(texts["en"]) & set(texts["ru"]))
         if placeholders(texts["en"][code]) != placeholders(texts["ru"][code])
     ]
-    for language, catalogue in catalogues.items():
-        target = MESSAGES / f"grader.{language}.mo"
-        data = compiled(catalogue)
+    for target, data in targets(catalogues).items():
         if "--check" not in sys.argv:
             target.write_bytes(data)
         elif not target.exists() or target.read_bytes() != data:

@@ -4,28 +4,32 @@ Results go to standard output, everything else to standard error. Exit codes: `P
 `NOT_PASSED`, `WRONG_USE`, `GRADER_FAILED`.
 """
 
-import locale
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 import grader
+from grader.cli.help import asked_language, default_language, speak
+from grader.messages import message
 
 _LIMITS_KEY = "grader.limits"
 PASSED, NOT_PASSED, WRONG_USE, GRADER_FAILED = 0, 1, 2, 3
+INTERRUPTED = 130
+"""What shells give for a command that Ctrl-C ended."""
 
 
-def default_language() -> str:
-    """Return the language of the user's locale, English where it is neither."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(name)
-        if value:
-            return "ru" if value.lower().startswith("ru") else "en"
-    system = locale.getlocale()[0] or ""
-    return "ru" if system.lower().startswith(("ru", "russian")) else "en"
+class _Spoken(click.Group):
+    """A group whose help and usage errors are in the user's language."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:  # noqa: ANN401  # click's own
+        """Choose the language before click says its first word."""
+        arguments = sys.argv[1:] if args is None else [*args]
+        speak(self, asked_language(arguments))
+        return super().main(arguments, *rest, **named)
 
 
 def _attempt(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -33,66 +37,35 @@ def _attempt(context: click.Context, parameter: click.Parameter, value: str) -> 
         value.isascii() and value.isdigit() and 0 < int(value) < 1000
     ):
         return value
-    raise click.BadParameter("last, first or a number from 1")
+    raise click.BadParameter(message("cli.bad-attempt", language=asked_language(sys.argv[1:])))
 
 
 def _common(command: click.Command) -> click.Command:
     """Add the options that every grading command has."""
     for option in (
+        click.Option(["--profile"], default="", metavar="VERSION"),
+        click.Option(["--card"], default="", metavar="NAME"),
+        click.Option(["--lang"], type=click.Choice(["en", "ru"])),
         click.Option(
-            ["--profile"], default="", help="Runtime profile of the virtual GPU, as 1.12."
-        ),
-        click.Option(["--card"], default="", help='Card to imitate, or "real".'),
-        click.Option(
-            ["--lang"], type=click.Choice(["en", "ru"]), help="Language (default: the locale's)."
-        ),
-        click.Option(
-            ["--assignment"],
-            default="intro-to-torch",
-            show_default=True,
-            help="Name or folder of the assignment.",
+            ["--assignment"], default="intro-to-torch", show_default=True, metavar="NAME|FOLDER"
         ),
     ):
         command.params.append(option)
     return command
 
 
-_LIMITS: tuple[tuple[str, str, click.ParamType[Any], int, str], ...] = (
-    (
-        "--threads",
-        "threads",
-        click.IntRange(0, 1024),
-        1,
-        "Limit: threads that a submission starts.",
-    ),
-    (
-        "--output",
-        "output_bytes",
-        click.IntRange(0, 1 << 20),
-        1,
-        "Limit: bytes of output kept a cell.",
-    ),
-    ("--memory", "memory_bytes", click.IntRange(64, 1 << 20), 1 << 20, "Limit: memory in MiB."),
-    (
-        "--seconds",
-        "submission_seconds",
-        click.FloatRange(1, 86400),
-        1,
-        "Limit: seconds a submission.",
-    ),
-    (
-        "--cell-seconds",
-        "cell_cpu_seconds",
-        click.FloatRange(0.1, 86400),
-        1,
-        "Limit: seconds a cell.",
-    ),
+_LIMITS: tuple[tuple[str, str, click.ParamType[Any], int], ...] = (
+    ("--threads", "threads", click.IntRange(0, 1024), 1),
+    ("--output", "output_bytes", click.IntRange(0, 1 << 20), 1),
+    ("--memory", "memory_bytes", click.IntRange(64, 1 << 20), 1 << 20),
+    ("--seconds", "submission_seconds", click.FloatRange(1, 86400), 1),
+    ("--cell-seconds", "cell_cpu_seconds", click.FloatRange(0.1, 86400), 1),
 )
 
 
 def _limiting(command: click.Command) -> None:
     """Add the options that change an assignment's limits."""
-    for option, field, kind, unit, text in _LIMITS:
+    for option, field, kind, unit in _LIMITS:
 
         def note(
             context: click.Context,
@@ -105,9 +78,7 @@ def _limiting(command: click.Command) -> None:
             if value is not None:
                 context.meta.setdefault(_LIMITS_KEY, {})[field] = value * unit
 
-        command.params.append(
-            click.Option([option], type=kind, callback=note, expose_value=False, help=text)
-        )
+        command.params.append(click.Option([option], type=kind, callback=note, expose_value=False))
 
 
 def _limits() -> dict[str, int | float]:
@@ -119,7 +90,7 @@ def _limits() -> dict[str, int | float]:
     return chosen
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Spoken, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(grader.__version__, prog_name="grader")
 def main() -> None:
     """Grade PyTorch homework: notebooks as students hand them in."""
@@ -130,64 +101,64 @@ def main() -> None:
 
 @main.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--task", help="Judge this one task only.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write the page to this file.")
-@click.option("--json", "as_json", is_flag=True, help="Print result.json instead of the table.")
+@click.option("--task", metavar="ID")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--fail-under", metavar="POINTS")
+@click.option("--watch", is_flag=True)
 def check(
     path: Path,
     task: str | None,
     html: Path | None,
     as_json: bool,  # noqa: FBT001  # click passes by name
+    fail_under: str | None,
+    watch: bool,  # noqa: FBT001
     assignment: str,
     lang: str | None,
     card: str,
     profile: str,
 ) -> None:
     """Check one submission, on your own machine."""
-    from grader.cli.check import check_once
+    from grader.cli.check import Wanted, check_once
+    from grader.cli.watch import check_on_save
 
-    language = lang or default_language()
-    sys.exit(
-        check_once(
-            path,
-            assignment=assignment,
-            language=language,
-            card=card,
-            profile=profile,
-            task=task,
-            limits=_limits(),
-            html=html,
-            as_json=as_json,
-        )
+    wanted = Wanted(
+        path=path,
+        assignment=assignment,
+        language=lang or default_language(),
+        card=card,
+        profile=profile,
+        task=task,
+        limits=_limits(),
+        html=html,
+        as_json=as_json,
+        fail_under=fail_under,
     )
+    sys.exit(check_on_save(wanted) if watch else check_once(wanted))
 
 
 @main.command()
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Output folder.")
+@click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default="cores"
 )
-@click.option("--scheduler", default="", help="Grade on the Dask cluster at this address.")
-@click.option("--only", help="Grade the submission of this name again.")
-@click.option(
-    "--reviews", type=click.Path(path_type=Path), help="Take the decisions in this review.csv."
-)
-@click.option("--roster", type=click.Path(path_type=Path), help="Table of who should hand in.")
+@click.option("--scheduler", default="")
+@click.option("--only")
+@click.option("--reviews", type=click.Path(path_type=Path))
+@click.option("--roster", type=click.Path(path_type=Path))
 @click.option(
     "--from",
     "system",
     type=click.Choice(["moodle", "canvas", "gradescope", "nbgrader", "git", "folder"]),
-    help="System that the paths come from (default: recognised).",
 )
 @click.option(
     "--attempt",
     default="last",
     show_default=True,
     callback=_attempt,
-    help="Which attempt counts: last, first or a number.",
 )
-@click.option("--unsafe", is_flag=True, help="Grade even where the machine cannot isolate.")
+@click.option("--unsafe", is_flag=True)
 def grade(
     paths: tuple[Path, ...],
     out: Path,
@@ -233,11 +204,9 @@ def grade(
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--lang", type=click.Choice(["en", "ru"]), help="Language (default: the locale's).")
-@click.option("--assignment", help="Name or folder (default: the one that was graded).")
-@click.option(
-    "--reviews", type=click.Path(path_type=Path), help="Take the decisions in this review.csv."
-)
+@click.option("--lang", type=click.Choice(["en", "ru"]))
+@click.option("--assignment")
+@click.option("--reviews", type=click.Path(path_type=Path))
 def report(folder: Path, lang: str | None, assignment: str | None, reviews: Path | None) -> None:
     """Draw the pages of an output folder again; nothing is run."""
     from grader.cli.grade import draw_all
@@ -253,17 +222,15 @@ def report(folder: Path, lang: str | None, assignment: str | None, reviews: Path
     "target",
     type=click.Choice(["moodle", "canvas", "gradescope", "csv"]),
     required=True,
-    help="System that takes the grades.",
 )
 @click.option(
     "--sheet",
     type=click.Path(path_type=Path),
-    help="Moodle's worksheet or Canvas's gradebook, as downloaded.",
 )
-@click.option("--column", default="", help="The assignment in Canvas's gradebook: title or number.")
-@click.option("--scale", is_flag=True, help="Convert points to the sheet's maximum.")
-@click.option("--unfinished", is_flag=True, help="Write grades that wait for a person in part.")
-@click.option("--lang", type=click.Choice(["en", "ru"]), help="Language (default: the locale's).")
+@click.option("--column", default="")
+@click.option("--scale", is_flag=True)
+@click.option("--unfinished", is_flag=True)
+@click.option("--lang", type=click.Choice(["en", "ru"]))
 def export(
     folder: Path,
     target: Literal["moodle", "canvas", "gradescope", "csv"],

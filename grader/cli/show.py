@@ -3,14 +3,29 @@
 What it needs is imported when it prints: `grader check` must start its server before that.
 """
 
+import errno
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from grader.cli.main import GRADER_FAILED, WRONG_USE
+from grader.cli.main import GRADER_FAILED, INTERRUPTED, WRONG_USE
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+class WrongUse(Exception):
+    """The user asked for something that cannot be.
+
+    Attributes:
+        code: entry of the message catalogue.
+        values: fills the message.
+    """
+
+    def __init__(self, code: str, values: Mapping[str, str]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.values = dict(values)
 
 
 def error_console() -> "Console":
@@ -20,7 +35,7 @@ def error_console() -> "Console":
     return Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True)
 
 
-def say(code: str, values: Mapping[str, str], *, language: str) -> None:
+def say(code: str, values: Mapping[str, str] | None = None, *, language: str) -> None:
     """Print a message on standard error."""
     from grader.messages import message
     from grader.reports.clean import clean
@@ -28,12 +43,22 @@ def say(code: str, values: Mapping[str, str], *, language: str) -> None:
     error_console().print(clean(message(code, values, language=language)))
 
 
+def reason_of(error: OSError, *, language: str) -> str:
+    """Return why the system refused, in the user's language where it is a usual reason."""
+    from grader.messages import has_message, message
+
+    code = f"system.{errno.errorcode.get(error.errno or 0, '').lower()}"
+    if has_message(code, language):
+        return message(code, language=language)
+    return error.strerror or str(error)
+
+
 def guarded(action: Callable[[], int], *, language: str) -> int:
     """Run a command's work; what goes wrong becomes a message and an exit code."""
     try:
         return action()
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Exception as error:
         code = _explain(error, language=language)
         if code is None:
@@ -49,14 +74,14 @@ def _explain(error: Exception, *, language: str) -> int | None:
     from grader.intake import Refused
     from grader.sandbox.session import ServerFailed
 
-    if isinstance(error, AssignmentError | DeviceError | GradebookError | Refused):
+    if isinstance(error, AssignmentError | DeviceError | GradebookError | Refused | WrongUse):
         say(error.code, error.values, language=language)
         return WRONG_USE
     if isinstance(error, ServerFailed):
         say(error.code, error.values, language=language)
         return GRADER_FAILED
     if isinstance(error, OSError):
-        values = {"path": str(error.filename or ""), "reason": error.strerror or str(error)}
+        values = {"path": str(error.filename or ""), "reason": reason_of(error, language=language)}
         say("cli.output", values, language=language)
         return WRONG_USE
     return None

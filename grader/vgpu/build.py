@@ -52,10 +52,23 @@ def ensure(*, cache_folder: Path | None = None) -> Path:
         Unavailable: with one of the reason codes of that class.
     """
     torch_folder = find_torch()
-    target = (cache_folder or default_cache_folder()) / "vgpu" / _key() / f"{MODULE_NAME}.so"
+    target = _target(cache_folder or default_cache_folder())
     if not target.is_file():
         _build(torch_folder, target)
     return target
+
+
+def has_to_build() -> bool:
+    """Tell whether the next `ensure` compiles, which takes a minute or two."""
+    try:
+        find_torch()
+    except Unavailable:
+        return False
+    return not _target(default_cache_folder()).is_file()
+
+
+def _target(cache_folder: Path) -> Path:
+    return cache_folder / "vgpu" / _key() / f"{MODULE_NAME}.so"
 
 
 def default_cache_folder() -> Path:
