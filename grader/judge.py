@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from grader.checks.answers import Choice, FreeText
 from grader.checks.view import Card, ChildGone, Ran, SectionView, Tried
 from grader.devices import choose_card, figures_of, missing_device, require_known
@@ -431,12 +433,26 @@ def _graded(findings: Iterable[Finding]) -> tuple[str, str, int] | None:
 
 
 def _with_anomalies(tasks: list[TaskResult], anomalies: Sequence[str]) -> list[TaskResult]:
-    """Put what the protocol noticed into the first check's staff notes."""
+    """Give what tampered with the protocol to a person; what was noticed is for staff only."""
     if not anomalies or not tasks or not tasks[0].checks:
         return tasks
     first = tasks[0].checks[0]
     first.staff.extend(("judge.anomaly", {"text": text}) for text in anomalies)
-    return tasks
+    return [_doubted(task) for task in tasks]
+
+
+def _doubted(task: TaskResult) -> TaskResult:
+    """Return a task whose points were earned by a process that is not believed: they wait."""
+    checks = [
+        msgspec.structs.replace(check, outcome=Outcome.REVIEW, points=0, code="judge.doubted")
+        if check.points
+        else check
+        for check in task.checks
+    ]
+    if checks == task.checks:
+        return task
+    counted = [check.outcome for check in checks if check.possible > 0]
+    return msgspec.structs.replace(task, checks=checks, points=0, outcome=task_outcome(counted))
 
 
 def _cell_results(cells: Sequence[Cell], course: _Course) -> list[CellResult]:

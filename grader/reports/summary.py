@@ -24,6 +24,7 @@ class ClassRow:
         failed_to_run: whether the grader itself failed somewhere.
         stopped: whether code ran out of time or memory or crashed, or the file could not be read.
         task_seconds: time on the clock of each task's cells, by id.
+        anomalies: what is for the instructor only, as (code, values).
     """
 
     submission: str
@@ -39,6 +40,7 @@ class ClassRow:
     failed_to_run: bool
     stopped: bool
     task_seconds: dict[str, float]
+    anomalies: tuple[tuple[str, dict[str, str]], ...] = ()
 
     @property
     def answered(self) -> bool:
@@ -52,6 +54,7 @@ def summarize(report: Report) -> ClassRow:
     wrong = {name: check for name, check in checks.items() if check.outcome in _WRONG}
     seconds = {cell.index: cell.seconds for cell in report.cells}
     return ClassRow(
+        anomalies=tuple(note for check in checks.values() for note in check.staff),
         submission=report.submission,
         points=report.points,
         possible=report.possible,

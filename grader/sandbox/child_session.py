@@ -147,11 +147,16 @@ class ChildSession:
         """End the child; nothing of it survives."""
         if self._gone is None:
             self._gone = ChildGone(Outcome.CRASHED, "sandbox.ended.closed")
+            try:
+                wire.ensure_silent(self._process.connection)
+            except ProtocolError as error:
+                self.anomalies.append(str(error))
         self._log = self._log or self._process.log_text()
         self._process.end()
 
     def _exchange(self, question: msgspec.Struct, deadline: float) -> object:
         connection = self._process.connection
+        wire.ensure_silent(connection)
         wire.send_frame(connection, wire.frame(question), deadline)
         return wire.decode(wire.read_frame(connection, deadline))
 

@@ -107,6 +107,21 @@ class Connection(Protocol):
         ...
 
 
+def ensure_silent(connection: Connection) -> None:
+    """Hold that the child has sent nothing it was not asked for; each question has one reply.
+
+    Raises:
+        ProtocolError: bytes wait, such as a reply to a question that has not been asked.
+    """
+    connection.settimeout(0)
+    try:
+        early = connection.recv(64)
+    except OSError:  # nothing waits, or the end does, which the next step meets
+        return
+    if early:
+        raise ProtocolError(f"the child spoke before it was asked: {early!r}")
+
+
 def send_frame(connection: Connection, data: bytes, deadline: float) -> None:
     """Send the bytes of a `frame`.
 

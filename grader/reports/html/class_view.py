@@ -15,6 +15,7 @@ from grader.reports.wording import code_text, shown_number, shown_percent, shown
 
 FEWEST_FOR_DISCRIMINATION = 20
 _MOST_NAMES = 12
+_MOST_ODDITIES = 50
 _MOST_CLUSTERS = 20
 _BINS = 10
 _NOT_TRIED = (None, Outcome.NOT_RUN, Outcome.MISSING)
@@ -215,6 +216,7 @@ class _Drawing:
         stopped = [row for row in self._rows if row.stopped]
         negative = [check for check in checks if -1 <= check.correlation < 0]
         yield self.word("page.need-grader"), self._waiting(failed)
+        yield self.word("page.need-odd"), self._oddities()
         yield (
             self.word("page.need-stopped"),
             (self._need("", stopped, ""),) if stopped else (),
@@ -233,6 +235,17 @@ class _Drawing:
             if found:
                 needs.append(self._need(title, found, name))
         return tuple(needs)
+
+    def _oddities(self) -> tuple[Need, ...]:
+        """Return what is for the instructor only, a line each."""
+        return tuple(
+            Need(1, self._odd(code, values), ((clean_line(row.submission, most=60), _href(row.submission)),), 0)
+            for row in self._rows
+            for code, values in row.anomalies
+        )[:_MOST_ODDITIES]
+
+    def _odd(self, code: str, values: Mapping[str, str]) -> str:
+        return clean_line(self.word(code, **values), most=300)
 
     def _need(self, title: str, rows: Sequence[ClassRow], anchor: str) -> Need:
         names = tuple(
