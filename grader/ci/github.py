@@ -18,7 +18,7 @@ from grader.ci.words import cell_of, check_title, check_words
 from grader.messages import message
 from grader.model import Assignment, Outcome, Report, TaskResult
 from grader.reports.clean import clean_line
-from grader.reports.terminal import shown_points
+from grader.reports.wording import shown_points
 
 MOST_SUMMARY_BYTES = 1000 * 1024
 """A step's summary may have 1024 KiB (GitHub's "Workflow commands" page); more is dropped whole."""

@@ -23,7 +23,7 @@ from grader.judge import Judge
 from grader.messages import message
 from grader.model import Check, CheckResult, Outcome, Report, Task, TaskResult
 from grader.reports.clean import clean
-from grader.reports.terminal import shown_points
+from grader.reports.wording import shown_points
 from grader.sandbox.session import Server, ServerFailed
 
 

@@ -3,7 +3,7 @@
 from grader.messages import message
 from grader.model import Assignment, CheckResult, TaskResult
 from grader.reports.clean import clean
-from grader.reports.terminal import check_text
+from grader.reports.wording import check_text
 
 
 def check_words(check: CheckResult, *, language: str) -> str:
