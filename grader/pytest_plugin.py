@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     named = config.getoption("submission")
     if named:
         from grader.ci.items import Graded, SubmissionPlugin
-        from grader.cli.main import default_language
+        from grader.cli.help import default_language
 
         graded = Graded(
             Path(named),
