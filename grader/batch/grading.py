@@ -16,7 +16,7 @@ from grader.assignments import assignment_digest, load_assignment
 from grader.gradebook import has_outcome, result_key
 from grader.intake import Refused
 from grader.judge import Judge
-from grader.lms.containers import Member
+from grader.lms.containers import Member, digest_members
 from grader.lms.reading import read_handed
 from grader.model import (
     Assignment,
@@ -119,13 +119,24 @@ def settings_digest(settings: Settings, assignment: Assignment) -> str:
 _NOTHING = frozenset({"intake.empty", "intake.nothing-to-grade"})
 
 
-def refused_report(assignment: Assignment, name: str, refused: Refused) -> Report:
+def refused_report(
+    assignment: Assignment, name: str, refused: Refused, *, digest: str = ""
+) -> Report:
     """Return the report of a file that cannot be read: a person opens it, with the reason.
 
     Only where nothing was handed in is everything missing.
+
+    Args:
+        assignment: the assignment.
+        name: of the submission.
+        refused: why it cannot be read.
+        digest: of the file; a decision on it holds for this file only.
     """
     outcome = Outcome.MISSING if refused.code in _NOTHING else Outcome.REVIEW
-    return _empty_report(assignment, name, outcome, refused.code, refused.values)
+    excerpt = ""
+    if outcome is Outcome.REVIEW:
+        excerpt = f"{refused.values.get('file', '')} [{digest}]"
+    return _empty_report(assignment, name, outcome, refused.code, refused.values, excerpt=excerpt)
 
 
 def failed_report(assignment: Assignment, name: str, reason: str) -> Report:
@@ -143,6 +154,7 @@ def _empty_report(
     values: dict[str, str],
     *,
     staff: str = "",
+    excerpt: str = "",
 ) -> Report:
     note: list[tuple[str, dict[str, str]]] = [("judge.traceback", {"text": staff})] if staff else []
     tasks = [
@@ -158,7 +170,7 @@ def _empty_report(
                     points=0,
                     possible=check.possible,
                     code=code if staff else "judge.refused",
-                    excerpt=values.get("file", "") if outcome is Outcome.REVIEW else "",
+                    excerpt=excerpt,
                     staff=note if position == 0 else [],
                 )
                 for position, check in enumerate(task.checks)
@@ -197,7 +209,8 @@ class Grading:
         try:
             return read_handed(job.path, job.members, name=job.name)
         except Refused as refused:
-            return refused_report(self.assignment, job.name, refused)
+            digest = digest_members(job.path, job.members)
+            return refused_report(self.assignment, job.name, refused, digest=digest)
 
     def grade(self, submission: Submission) -> Report:
         """Return the report of a submission.

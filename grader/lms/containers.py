@@ -1,11 +1,14 @@
 """The files of a class: a folder, or an archive that a system made, read where it lies."""
 
+import hashlib
+import stat
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.intake.archive import BROKEN, checked_path, is_skipped, read_zip_entry, zip_name
-from grader.intake.bounds import Bounds, refuse
+from grader.intake.bounds import Bounds, Refused, refuse
 from grader.intake.disk import read_file_bytes, walk_folder
 from grader.intake.names import shown_path
 
@@ -15,6 +18,7 @@ _CLASS = Bounds(entries=100_000, folder_depth=16)
 _END = b"PK\x05\x06"
 _LONGEST_END = 22 + (1 << 16)
 _MOST_DIRECTORY_BYTES = 16 << 20
+_MOST_DIGESTED_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,39 @@ def read_member(container: Path, member: Member, bounds: Bounds) -> bytes:
             return read_zip_entry(archive, info, member.path, shown, bounds)
     except BROKEN as error:
         raise refuse("broken-archive", shown, detail=str(error)[:200]) from error
+
+
+def digest_members(container: Path, members: Sequence[Member]) -> str:
+    """Return what changes when files change, read or not: 12 hexadecimal digits, or nothing.
+
+    Args:
+        container: a folder, an archive, or a file of its own.
+        members: of the container; all of a folder, or the file itself, where empty.
+    """
+    digest = hashlib.sha256()
+    try:
+        if not container.is_dir() and not members:
+            _add_file(digest, container)
+        elif container.is_dir():
+            for member in members or list_members(container):
+                digest.update(f"{member.path}\0".encode(errors="replace"))
+                _add_file(digest, container / member.key)
+        else:
+            with zipfile.ZipFile(container) as archive:
+                entries = archive.infolist()
+            for member in members:
+                info = entries[int(member.key)]
+                digest.update(f"{member.path}\0{info.file_size}\0{info.CRC}\0".encode())
+    except (Refused, *BROKEN):
+        return ""
+    return digest.hexdigest()[:12]
+
+
+def _add_file(digest: "hashlib._Hash", path: Path) -> None:
+    size = path.lstat().st_size
+    digest.update(f"{size}\0".encode())
+    if stat.S_ISREG(path.lstat().st_mode) and size <= _MOST_DIGESTED_BYTES:
+        digest.update(path.read_bytes())
 
 
 def _require_directory(container: Path, shown: str) -> None:

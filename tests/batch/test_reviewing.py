@@ -3,15 +3,17 @@
 import csv
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from grader.assignments import load_assignment
-from grader.batch.grading import Settings
+from grader.batch.grading import Grading, Job, Settings
 from grader.batch.reviewing import read_decisions
 from grader.batch.run import draw_again, grade_batch
 from grader.intake import Refused
+from grader.lms.handed_in import find_handed_in
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 SETTINGS = Settings(assignment="intro-to-torch")
@@ -192,3 +194,24 @@ def test_what_excel_saves_in_russian_is_read(tmp_path):
     path.write_bytes(text.encode("cp1251"))
     [found] = read_decisions(path, ASSIGNMENT, ["Иванова"])
     assert (found.points, found.comment) == (75, "верно")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_decision_on_an_unreadable_file_holds_for_that_file_only(tmp_path, packed):
+    def excerpts(content):
+        if packed:
+            handed_in = tmp_path / "class.zip"
+            with zipfile.ZipFile(handed_in, "w") as archive:
+                archive.writestr("Anna_1_assignsubmission_file/work.rar", content)
+        else:
+            handed_in = tmp_path / "in"
+            handed_in.mkdir(exist_ok=True)
+            (handed_in / "anna.ipynb").write_bytes(content)
+        [one] = find_handed_in([handed_in]).submissions
+        report = Grading(SETTINGS).read(Job(one.name, one.path, one.members))
+        return {check.excerpt for task in report.tasks for check in task.checks}
+
+    first, second = excerpts(b"Rar! one"), excerpts(b"Rar! two")
+    assert len(first) == len(second) == 1
+    assert first != second
+    assert excerpts(b"Rar! one") == first
