@@ -1,6 +1,7 @@
 """Which card a submission runs on, whether there is one, and what is promised of its figures."""
 
 from grader.checks.view import Card
+from grader.sandbox.protocol import REAL
 from grader.sandbox.session import Server
 from grader.vgpu.build import SUPPORTED_TORCH
 from grader.vgpu.cards import CARDS, find_card
@@ -10,7 +11,7 @@ DEFAULT_CARD = "Tesla T4"
 
 
 class DeviceError(Exception):
-    """There is no such card or profile; the message says which there are.
+    """There is no such card or profile here; the message says which there are, or what to do.
 
     Attributes:
         code: entry of the message catalogue.
@@ -29,11 +30,33 @@ def require_known(card: str, profile: str) -> None:
     Raises:
         DeviceError: there is none of that name.
     """
-    if card and card not in CARDS:
+    if card not in ("", REAL, *CARDS):
         raise DeviceError("device.unknown-card", {"card": card, "cards": ", ".join(CARDS)})
     if profile and profile not in PROFILES:
         values = {"profile": profile, "profiles": ", ".join(PROFILES)}
         raise DeviceError("device.unknown-profile", values)
+
+
+def require_real(server: Server) -> None:
+    """Refuse to judge on the machine's own card where there is none.
+
+    Raises:
+        DeviceError: PyTorch finds no card, or cannot use one.
+        ServerFailed: the server did not start, or would run other people's code on the card.
+    """
+    if server.device != REAL:
+        raise DeviceError(f"device.{server.device.partition(': ')[2]}", {"torch": server.torch})
+
+
+def real_card(printed: str, server: Server) -> Card:
+    """Return the machine's own card; how much fits on it, the child measures.
+
+    Raises:
+        DeviceError: there is none.
+    """
+    require_real(server)
+    named = find_card(printed)
+    return Card(name=server.card, exact=True, named=named.name if named else "")
 
 
 def choose_card(printed: str, *, card: str, profile: str) -> Card:
@@ -57,7 +80,9 @@ def choose_card(printed: str, *, card: str, profile: str) -> Card:
 
 
 def figures_of(card: Card, device: str) -> str:
-    """Return what the figures of a report are worth: ``exact``, ``estimated`` or empty for none."""
+    """Return what the figures of a report are worth, see `grader.model.Report.figures`."""
+    if device == REAL:
+        return "measured"
     if device != "virtual":
         return ""
     return "exact" if card.exact else "estimated"

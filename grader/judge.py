@@ -14,7 +14,7 @@ import msgspec
 
 from grader.checks.answers import Choice, FreeText
 from grader.checks.view import Card, ChildGone, Ran, SectionView, Tried
-from grader.devices import choose_card, figures_of, missing_device, require_known
+from grader.devices import choose_card, figures_of, missing_device, real_card, require_known
 from grader.evidence import StudentText, as_data
 from grader.intake import cut_sections
 from grader.model import (
@@ -35,7 +35,7 @@ from grader.model import (
     task_outcome,
 )
 from grader.running import Run
-from grader.sandbox.protocol import BoundName, CellDone, ProtocolError, Start
+from grader.sandbox.protocol import REAL, BoundName, CellDone, ProtocolError, Start
 from grader.sandbox.session import Server, ServerFailed
 
 SEED = 20221204
@@ -111,14 +111,19 @@ class Judge:
 
         Raises:
             ServerFailed: no child can be started.
+            DeviceError: it is to run on a real card, and there is none.
         """
         began = time.monotonic()
         printed = "\n".join(cell.printed for cell in submission.cells if cell.printed)
-        card = choose_card(printed, card=self._card, profile=self._profile)
+        card = (
+            real_card(printed, self._server)
+            if self._card == REAL
+            else choose_card(printed, card=self._card, profile=self._profile)
+        )
         start = Start(
             seed=SEED,
             files=dict(submission.files),
-            card=card.name,
+            card=self._card if self._card == REAL else card.name,
             profile=card.profile,
             output_bytes=self._assignment.limits.output_bytes,
         )

@@ -426,8 +426,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         card: the GPU that the code ran on or that was imitated.
-        figures: what its figures are worth: ``exact`` byte for byte, ``estimated``, or empty where
-            there was no GPU.
+        figures: what its figures are worth: ``exact`` byte for byte, ``estimated``, ``measured`` on
+            a real card, or empty where there was none.
     """
 
     assignment: str

@@ -26,6 +26,7 @@ from grader.model import (
     Submission,
     TaskResult,
 )
+from grader.sandbox.protocol import REAL
 from grader.sandbox.session import Server, ServerFailed
 
 RETRIES = 1
@@ -65,6 +66,11 @@ class Job:
     name: str
     path: Path
     members: tuple[Member, ...] = ()
+
+
+def start_server(settings: Settings) -> Server:
+    """Return a warm server for submissions that are graded with these settings."""
+    return Server(unsafe=settings.unsafe, real=settings.card == REAL)
 
 
 @functools.cache
@@ -238,7 +244,7 @@ class Grading:
 
     def _judge(self, submission: Submission) -> Report:
         if self._server is None:
-            self._server = Server(unsafe=self._settings.unsafe)
+            self._server = start_server(self._settings)
         judge = Judge(
             self.assignment,
             self._server,

@@ -11,7 +11,7 @@ from grader.assignments import load_assignment
 from grader.batch.alone import alone_in
 from grader.batch.cluster import Cluster
 from grader.batch.desk import Desk, Done
-from grader.batch.grading import Job, Settings, settings_digest
+from grader.batch.grading import Job, Settings, settings_digest, start_server
 from grader.batch.handing import (
     AS_IT_LIES,
     SUBMISSIONS_FILE,
@@ -24,12 +24,13 @@ from grader.batch.local import LocalWorkers, Lost
 from grader.batch.pages import SubmissionPages, write_class, write_file, write_submission
 from grader.batch.reviewing import Decision, Taken, keep_decisions, read_decisions, require_taken
 from grader.batch.worker import Hello
-from grader.devices import require_known
+from grader.devices import require_known, require_real
 from grader.gradebook import Gradebook, GradebookError
 from grader.lms.roster import NOBODY_ABSENT, Attendance
 from grader.model import Assignment, Report
 from grader.reports.html import RunFacts
 from grader.reports.summary import ClassRow
+from grader.sandbox.protocol import REAL
 
 GRADEBOOK = "gradebook.db"
 
@@ -117,7 +118,7 @@ def grade_batch(
     if not chosen:
         values = {"paths": ", ".join(map(str, paths)), "only": only or ""}
         raise GradebookError("batch.nothing", values)
-    require_known(settings.card, settings.profile)
+    _require_device(settings)
     out.mkdir(parents=True, exist_ok=True)
     names = [job.name for job in jobs]
     require_taken(out, reviews)
@@ -212,6 +213,14 @@ def _take_all(
             )
         )
     return cached
+
+
+def _require_device(settings: Settings) -> None:
+    """Refuse a card or profile that there is not, before anything is written."""
+    require_known(settings.card, settings.profile)
+    if settings.card == REAL:
+        with start_server(settings) as server:
+            require_real(server)
 
 
 def _decisions(

@@ -15,6 +15,7 @@ from grader.cli.main import GRADER_FAILED, NOT_PASSED, PASSED
 from grader.cli.show import WrongUse, guarded, reason_of, say
 from grader.model import Assignment, LimitValues, Outcome, Points, Report, points
 from grader.sandbox.layers import ALL
+from grader.sandbox.protocol import REAL
 from grader.sandbox.session import Server
 from grader.vgpu.build import has_to_build
 
@@ -145,9 +146,10 @@ def declared(wanted: Wanted) -> tuple[Assignment, Points | None]:
 
 def start_server(wanted: Wanted, *, once: bool) -> Server:
     """Start the warm server; say so first where its native core has yet to be compiled."""
-    if has_to_build():
+    real = wanted.card == REAL
+    if not real and has_to_build():
         say("cli.compiling", language=wanted.language)
-    return Server(unsafe=True, once=once)  # one's own work on one's own machine
+    return Server(unsafe=True, real=real, once=once)  # one's own work on one's own machine
 
 
 def judge_of(wanted: Wanted, assignment: Assignment, server: Server) -> "Judge":

@@ -72,7 +72,7 @@ def _print_head(out: Console, report: Report, assignment: Assignment, language: 
     out.print(line)
     found = first_to_fix(report)
     if found is None:
-        if not report.to_review or report.points + report.to_review == report.possible:
+        if not report.undecided and report.points + report.to_review == report.possible:
             out.print(Text(message("cli.all-right", language=language), style="green"))
     else:
         task, check = found

@@ -12,7 +12,8 @@ from grader.sandbox.control import CHILD_FAILED, Ended
 from grader.sandbox.ending import ChildFailed, ChildGone, ServerFailed, read_ending
 from grader.sandbox.protocol import CellDone, Failed, ProtocolError, Ready, RunCell, Start
 
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
+"""A fresh process still has to load torch, and to start CUDA for a real card."""
 _END_SECONDS = 0.25
 """How long a child whose messages have ended may take to be gone itself."""
 

@@ -38,9 +38,10 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Attributes:
         layers: names of the layers that hold.
         missing: why each of the others does not.
-        device: ``virtual``, ``none`` or ``unavailable: REASON-CODE``.
+        device: ``virtual``, ``real``, ``none`` or ``unavailable: REASON-CODE``.
         torch: version of torch.
         seconds: time it took.
+        card: name of the machine's own card where `device` is ``real``.
     """
 
     layers: tuple[str, ...]
@@ -48,6 +49,19 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     device: str
     torch: str
     seconds: float
+    card: str = ""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the probe found.
+
+    Attributes:
+        device: ``real`` or ``unavailable: REASON-CODE``.
+        card: the card's name, empty where there is none.
+    """
+
+    device: str
+    card: str = ""
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fork"):

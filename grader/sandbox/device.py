@@ -1,4 +1,4 @@
-"""The virtual GPU as the child uses it: one at its start, a log a cell, scratch for questions."""
+"""The GPU as the child uses it: one at its start, a log a cell, scratch for questions."""
 
 import importlib
 import importlib.util
@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from grader.sandbox.protocol import DeviceLog, DeviceRefusal, DtypeUse, Start
+from grader.sandbox.protocol import REAL, DeviceLog, DeviceRefusal, DtypeUse, Start
 from grader.sandbox.untouched import Foreign, shield
 
 shield(globals())
@@ -31,16 +31,18 @@ def find_virtual_gpu() -> Foreign:
 
 
 class Device:
-    """The virtual GPU of one child, or none.
+    """The GPU of one child, virtual or the machine's own, or none.
 
     Attributes:
-        state: ``virtual``, ``none`` or ``unavailable: REASON-CODE``.
+        state: ``virtual``, ``real``, ``none`` or ``unavailable: REASON-CODE``.
     """
 
     def __init__(self, package: Foreign, start: Start) -> None:
         self._package: Foreign = None
         self._earlier: DeviceLog | None = None
         self.state = "none"
+        if start.card == REAL:
+            package = importlib.import_module("grader.sandbox.real_card").RealCard()
         if package is None or not start.card:
             return
         try:
@@ -49,11 +51,11 @@ class Device:
             self.state = f"unavailable: {getattr(error, 'reason_code', type(error).__name__)}"
             return
         self._package = package
-        self.state = "virtual"
+        self.state = "real" if start.card == REAL else "virtual"
 
     @property
     def nvidia_smi(self) -> Callable[[], str] | None:
-        """The text of ``nvidia-smi``, None without a virtual GPU."""
+        """The text of ``nvidia-smi``, None without a GPU."""
         return None if self._package is None else self._package.nvidia_smi
 
     def begin_cell(self) -> None:

@@ -1,7 +1,7 @@
 """A fresh process for each submission, without locks: for systems where a fork is not safe.
 
-Only for a student's own code on their own machine (macOS, Windows). The next process gets warm
-while the present one works.
+Only for a student's own code on their own machine: on macOS and Windows, and on a real card, which
+no locked process reaches. The next process gets warm while the present one works.
 """
 
 import contextlib
@@ -11,38 +11,54 @@ import tempfile
 import threading
 from typing import IO
 
+import msgspec
+
 from grader.model import Limits
 from grader.sandbox import control, launch, layers
+from grader.sandbox.ending import ServerFailed
 from grader.sandbox.rlimits import LOG_BYTES
 
 _CLOSE_SECONDS = 5.0
 _PIECE_BYTES = 64 << 10
+_PROBE_SECONDS = 120
 _MOST_PIECES = 64
 """Pieces that wait to be read; a child that sends more has to wait."""
 
 
 class FreshServer:
-    """Starts processes ahead of their use; the counterpart of `forking.ForkServer`."""
+    """Starts processes ahead of their use; the counterpart of `forking.ForkServer`.
 
-    def __init__(self, *, core: str) -> None:
+    Args:
+        core: path of the virtual GPU's native core; empty for no virtual GPU.
+        real: whether the processes use the machine's own card.
+    """
+
+    def __init__(self, *, core: str, real: bool = False) -> None:
         self._core = core
-        self._next = FreshProcess(core)
+        self._real = real
+        self._found: control.Found | None = None
+        self._next = FreshProcess(core, real=real)
 
     def hello(self) -> control.Hello:
-        """Return what is known without asking: nothing but a process of its own."""
+        """Return what is known: a process of its own, and after a look, whether there is a card."""
         reason = "this system gets a fresh process for each submission instead"
+        found = control.Found(device="virtual" if self._core else "none")
+        if self._real:
+            reason = "a locked process cannot reach the card"
+            found = self._found = self._found or _probe()
         return control.Hello(
             layers=(layers.PROCESS,),
             missing=dict.fromkeys(layers.ALL[1:], reason),
-            device="virtual" if self._core else "none",
+            device=found.device,
             torch=_torch_version(),
             seconds=0.0,
+            card=found.card,
         )
 
     def fork(self, limits: Limits) -> "FreshProcess":
         """Return a process for one submission, and start the next."""
         del limits  # nothing here could hold them but the clock, which the session watches
-        process, self._next = self._next, FreshProcess(self._core)
+        process, self._next = self._next, FreshProcess(self._core, real=self._real)
         return process
 
     def close(self) -> None:
@@ -53,14 +69,14 @@ class FreshServer:
 class FreshProcess:
     """A process with two pipes; implements `grader.sandbox.child_session.Process`."""
 
-    def __init__(self, core: str) -> None:
+    def __init__(self, core: str, *, real: bool) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             launch.command("grader.sandbox.fresh_child", core, *launch.package_folders()),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=launch.environment(),
+            env=launch.environment(real=real),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -167,6 +183,30 @@ class PipePair:
             with contextlib.suppress(queue.Full):
                 self._arrived.put(piece, timeout=0.1)
                 return
+
+
+def _probe() -> control.Found:
+    """Ask a process of its own whether PyTorch finds a card here.
+
+    Raises:
+        ServerFailed: it gave no answer; a broken driver may end or hold it.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            launch.command("grader.sandbox.real_probe", *launch.package_folders()),
+            env=launch.environment(real=True),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ServerFailed("sandbox.no-start", {"reason": str(error)}) from error
+    try:
+        return msgspec.json.decode(done.stdout, type=control.Found)
+    except msgspec.DecodeError as error:
+        reason = done.stderr.decode(errors="replace")[-1000:].strip() or str(done.returncode)
+        raise ServerFailed("sandbox.no-start", {"reason": reason}) from error
 
 
 def _torch_version() -> str:

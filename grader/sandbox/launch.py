@@ -41,8 +41,14 @@ def command(module: str, *arguments: str) -> list[str]:
     ]
 
 
-def environment() -> dict[str, str]:
+_CUDA_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_LIBRARY_PATH")
+"""What tells where the driver's library is, and which card to use."""
+
+
+def environment(*, real: bool = False) -> dict[str, str]:
     """Return all that a server or child sees of the environment: nothing of the caller's.
+
+    With `real`, what the driver of the machine's own card needs is handed on.
 
     One thread for each numerical library: with a second OpenMP thread before a fork, matrix
     products hang in the children.
@@ -62,6 +68,8 @@ def environment() -> dict[str, str]:
     }
     if sys.platform == "win32":  # sockets and random numbers need it there
         found |= {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP") if name in os.environ}
+    if real:
+        found |= {name: os.environ[name] for name in _CUDA_VARIABLES if name in os.environ}
     return found
 
 

@@ -20,13 +20,18 @@ class ProtocolError(Exception):
 # ------------------------------------------------------------------ judge to child
 
 
+REAL = "real"
+"""In place of a card's name: the machine's own card."""
+
+
 class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="start"):
     """First message: what every cell of the submission needs.
 
     Attributes:
         seed: for random, numpy and torch.
         files: sibling modules by path, importable.
-        card: name of the card that the virtual GPU imitates; empty for no virtual GPU.
+        card: name of the card that the virtual GPU imitates, `REAL` for the machine's own; empty
+            for none.
         profile: runtime profile, as ``1.12``; empty for the installed one.
         output_bytes: output kept a cell.
     """
@@ -199,7 +204,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The child is locked in and waits.
 
     Attributes:
-        device: ``virtual``, ``none``, or ``unavailable: REASON-CODE``.
+        device: ``virtual``, ``real``, ``none``, or ``unavailable: REASON-CODE``.
         torch: version of torch.
     """
 

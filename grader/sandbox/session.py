@@ -36,6 +36,7 @@ class Server:
     Args:
         unsafe: serve even where the machine cannot lock other people's work in.
         device: whether children have a virtual GPU.
+        real: whether children use the machine's own card instead; they hold no locks then.
         use_layers: layers to use where the machine has them.
         fork: whether children are forked; by default where a fork is safe.
         once: whether it serves one submission, whose start matters more than its run: what few
@@ -47,6 +48,7 @@ class Server:
         *,
         unsafe: bool = False,
         device: bool = True,
+        real: bool = False,
         use_layers: tuple[str, ...] = layers.ALL,
         fork: bool = sys.platform.startswith("linux"),
         once: bool = False,
@@ -54,8 +56,9 @@ class Server:
         self._once = once
         self._unsafe = unsafe
         self._use_layers = use_layers
-        self._fork = fork
-        self._core, self._unavailable = _find_core() if device else ("", "")
+        self._real = real
+        self._fork = fork and not real
+        self._core, self._unavailable = _find_core() if device and not real else ("", "")
         with contextlib.suppress(OSError, AttributeError):
             privileges.hide_memory()  # a child of the same user may not look into the judge
         self._process = self._start()
@@ -75,8 +78,11 @@ class Server:
         """Wait until the server is warm.
 
         Raises:
-            ServerFailed: it does not get warm, or the machine cannot lock other people's work in.
+            ServerFailed: it does not get warm, or the machine cannot lock other people's work in,
+            which no machine can where they use its own card.
         """
+        if self._real and not self._unsafe:
+            raise ServerFailed("sandbox.real-card")
         active = self._process.hello().layers
         if not self._unsafe and not layers.can_grade_others(active):
             missing = ", ".join(name for name in layers.ALL if name not in active)
@@ -96,11 +102,17 @@ class Server:
 
     @property
     def device(self) -> str:
-        """``virtual``, ``none`` or ``unavailable: CODE``."""
+        """``virtual``, ``real``, ``none`` or ``unavailable: CODE``."""
         if self._unavailable:
             return f"unavailable: {self._unavailable}"
         self.wait()
         return self._process.hello().device
+
+    @property
+    def card(self) -> str:
+        """Name of the machine's own card where `device` is ``real``, else empty."""
+        self.wait()
+        return self._process.hello().card
 
     @property
     def torch(self) -> str:
@@ -133,7 +145,7 @@ class Server:
 
     def _start(self) -> ForkServer | FreshServer:
         if not self._fork:
-            return FreshServer(core=self._core)
+            return FreshServer(core=self._core, real=self._real)
         return ForkServer(launch.plan(self._use_layers, core=self._core, once=self._once))
 
 
