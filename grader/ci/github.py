@@ -67,14 +67,6 @@ def fenced(out: Printer) -> Iterator[None]:
         out.flush()
 
 
-def harmless_json(data: bytes) -> bytes:
-    """Return the same JSON without the older form of commands, ``##[``, which counts anywhere.
-
-    The newer form has to begin its line, which a text inside JSON cannot.
-    """
-    return data.replace(b"##[", b"#\\u0023[")
-
-
 def publish(
     report: Report,
     assignment: Assignment,

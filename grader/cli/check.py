@@ -4,8 +4,10 @@ The warm server takes longest to start, so it starts first: what the judge needs
 the inputs of its questions are made, while the server loads torch.
 """
 
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from grader.cli.main import GRADER_FAILED, NOT_PASSED, PASSED
 from grader.cli.show import WrongUse, guarded, reason_of, say
-from grader.model import Assignment, LimitValues, Outcome, Points, Report, points
+from grader.model import Assignment, LimitValues, Outcome, Points, Report, Submission, points
 from grader.sandbox.layers import ALL
 from grader.sandbox.protocol import REAL
 from grader.sandbox.session import Server
@@ -82,8 +84,12 @@ def check_once(wanted: Wanted) -> int:
 
             assignment, enough = declared(wanted)
             judge = judge_of(wanted, assignment, server)
-            report = judge.grade(read_submission(wanted.path))
-            show(wanted, report, assignment)
+            submission = read_submission(wanted.path)
+            report = judge.grade(submission)
+            if os.environ.get("GITHUB_ACTIONS") == "true":
+                _show_on_github(wanted, submission, report, assignment)
+            else:
+                show(wanted, report, assignment)
             _say_what_lacks(server, language=wanted.language)
         code = exit_code(report, fail_under=enough)
         if enough is not None and code == NOT_PASSED:
@@ -191,6 +197,28 @@ def show(wanted: Wanted, report: Report, assignment: Assignment) -> None:
         from grader.reports.terminal import print_report
 
         print_report(report, assignment, language=wanted.language, page=wanted.html)
+
+
+def _show_on_github(
+    wanted: Wanted, submission: Submission, report: Report, assignment: Assignment
+) -> None:
+    """Show the report in a step of a workflow, whose runner obeys what is printed outside a fence.
+
+    With JSON on standard output, annotations go to standard error.
+    """
+    from grader.ci import github
+    from grader.ci.places import find_places
+
+    with nullcontext() if wanted.as_json else github.fenced(sys.stdout):
+        show(wanted, report, assignment)
+    github.publish(
+        report,
+        assignment,
+        wanted.path,
+        find_places(wanted.path, submission),
+        language=wanted.language,
+        out=sys.stderr if wanted.as_json else sys.stdout,
+    )
 
 
 def _say_what_lacks(server: Server, *, language: str) -> None:

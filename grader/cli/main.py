@@ -256,6 +256,29 @@ def export(
     )
 
 
+@main.group()
+def gradescope() -> None:
+    """Grade on Gradescope."""
+
+
+@gradescope.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("autograder.zip"),
+    show_default=True,
+)
+def build(out: Path, assignment: str, lang: str | None, card: str, profile: str) -> None:
+    """Write the archive that Gradescope builds an autograder from."""
+    from grader.batch.grading import Settings
+    from grader.cli.gradescope import build_archive
+
+    language = lang or default_language()
+    settings = Settings(assignment=assignment, card=card, profile=profile, language=language)
+    sys.exit(build_archive(out, settings))
+
+
+_common(build)
 for _command in (check, grade):
     _common(_command)
     _limiting(_command)

@@ -85,5 +85,11 @@ def graded_text(task: TaskResult) -> str:
 
 
 def encode_result(report: Report) -> bytes:
-    """Return `result.json` as UTF-8 bytes, indented."""
-    return msgspec.json.format(msgspec.json.encode(as_result(report)), indent=1)
+    """Return `result.json` as UTF-8 bytes, indented.
+
+    Where it is printed in a step of a GitHub workflow, the runner would obey ``##[`` anywhere in a
+    line (`ActionCommand.cs` of actions/runner), so that stands escaped; ``::`` counts at a line's
+    start only, where no text of ours or a student's is.
+    """
+    data = msgspec.json.format(msgspec.json.encode(as_result(report)), indent=1)
+    return data.replace(b"##[", b"#\\u0023[")

@@ -5,11 +5,14 @@ import json
 import re
 
 import pytest
+from click.testing import CliRunner
 
 from grader.ci import github
 from grader.ci.places import Place, code_cell_lines, find_places
+from grader.cli.main import main
 from grader.intake import read_submission
 from grader.model import Outcome
+from grader.reports.json import as_result, encode_result
 
 HOSTILE = "</pre>\n\n::error::forged\n##[error]forged\n# Big\n![x](http://x) <script>%0A@all|`"
 
@@ -138,11 +141,12 @@ def test_what_is_printed_inside_a_fence_stands_between_its_tokens():
     assert len(end.strip(":")) == 32
 
 
-def test_json_keeps_its_meaning_without_the_older_form_of_commands():
-    data = json.dumps({"a": "##[error]x ####[ #["}).encode()
-    made = github.harmless_json(data)
-    assert b"##[" not in made
-    assert json.loads(made) == json.loads(data)
+def test_json_keeps_its_meaning_without_the_older_form_of_commands(make_report):
+    report = hostile(make_report)
+    data = encode_result(report)
+    assert b"##[" not in data
+    assert json.loads(data) == json.loads(json.dumps(as_result(report)))
+    assert not [line for line in data.decode().splitlines() if line.lstrip().startswith("::")]
 
 
 def test_everything_goes_where_the_runner_wants_it(make_report, assignment, tmp_path):
@@ -162,3 +166,34 @@ def test_everything_goes_where_the_runner_wants_it(make_report, assignment, tmp_
     assert out.getvalue().startswith("::error file=homework.ipynb,line=1,")
     assert files["GITHUB_OUTPUT"].read_text().startswith("earlier=1\npoints<<end-")
     assert files["GITHUB_STEP_SUMMARY"].read_text().startswith("## ")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_check_tells_github_and_nothing_that_is_printed_is_obeyed(
+    tmp_path, shared_server, monkeypatch, options
+):
+    path = tmp_path / "homework.ipynb"
+    forged = "print('::error::forged'); print('##[error]forged')"
+    answer = "def neuron(x): raise ValueError('::error::forged\\n::error::forged ##[error]x')"
+    cells = [cell("code", forged), cell("markdown", "# Task 3"), cell("code", answer)]
+    path.write_text(json.dumps(notebook(cells), indent=1), encoding="utf-8")
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    done = CliRunner().invoke(main, ["check", str(path), "--lang", "en", *options])
+    assert done.exit_code == 1
+    where = done.stderr if options else done.stdout
+    obeyed = []
+    token = ""
+    for line in done.output.splitlines():
+        if token:
+            token = "" if line == f"::{token}::" else token
+        elif line.startswith("::stop-commands::"):
+            token = line.removeprefix("::stop-commands::")
+        elif line.lstrip().startswith("::") or "##[" in line:
+            obeyed.append(line)
+    assert obeyed
+    assert all(line in where and line.split(" ")[1].startswith("file=") for line in obeyed)
+    assert "points<<end-" in (tmp_path / "GITHUB_OUTPUT").read_text()
+    assert "forged" in (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
