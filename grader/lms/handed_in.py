@@ -66,8 +66,9 @@ def _read_layout(path: Path, system: str | None) -> Layout:
         container = path.resolve()
         members = _members(container, system)
         claim = _claims(container, members, system)
-        if claim is not None:
-            return split_members(container, members, claim)
+        layout = Layout() if claim is None else split_members(container, members, claim)
+        if layout.handed:
+            return layout
     if system is not None:
         raise refuse("not-this-system", shown_path(str(path)), system=system)
     return _plain(path)

@@ -338,6 +338,12 @@ def test_cloned_repositories_are_named_by_a_table(tmp_path):
 
 def test_a_path_that_is_not_what_from_says_is_refused(tmp_path):
     (tmp_path / "a.py").write_text(CODE, "utf-8")
-    with pytest.raises(Refused) as caught:
-        find_handed_in([tmp_path / "a.py"], system="moodle")
-    assert caught.value.code == "intake.not-this-system"
+    packed = write_zip(tmp_path / "x.zip", {"Anna_1_assignsubmission_file/a.py": CODE})
+    for path, system in (
+        (tmp_path / "a.py", "moodle"),
+        (packed, "canvas"),
+        (tmp_path, "gradescope"),
+    ):
+        with pytest.raises(Refused) as caught:
+            find_handed_in([path], system=system)
+        assert caught.value.code == "intake.not-this-system"
