@@ -11,7 +11,7 @@ from rich.text import Text
 from grader.messages import has_message, message
 from grader.model import Assignment, CheckResult, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
-from grader.reports.wording import check_text, first_to_fix, is_advice, late_text, shown_points
+from grader.reports.wording import all_passed, check_text, first_to_fix, is_advice, late_text, shown_points
 
 _STYLES = {
     Outcome.PASSED: ("✓", "green"),
@@ -72,7 +72,7 @@ def _print_head(out: Console, report: Report, assignment: Assignment, language: 
     out.print(line)
     found = first_to_fix(report)
     if found is None:
-        if not report.undecided and report.points + report.to_review == report.possible:
+        if all_passed(report):
             out.print(Text(message("cli.all-right", language=language), style="green"))
     else:
         task, check = found

@@ -31,6 +31,13 @@ def first_to_fix(report: Report) -> tuple[TaskResult, CheckResult] | None:
     return max(tried, key=lambda pair: pair[1].possible - pair[1].points)
 
 
+def all_passed(report: Report) -> bool:
+    """Tell whether all that was judged passed, and something was judged; lateness has no say."""
+    counted = [check for task in report.tasks for check in task.checks if check.possible > 0]
+    outcomes = {check.outcome for check in counted}
+    return Outcome.PASSED in outcomes and outcomes <= {Outcome.PASSED, Outcome.REVIEW}
+
+
 def late_text(late: Late, language: str) -> str:
     """Return the line that tells what was taken for handing in late."""
     values = {"points": shown_points(late.points, language), "percent": str(late.percent)}

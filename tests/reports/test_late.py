@@ -10,13 +10,16 @@ import pytest
 from rich.console import Console
 
 from grader.assignments import load_assignment
+from grader.batch.grading import refused_report
 from grader.batch.handing import with_origin
+from grader.intake import Refused
 from grader.lms.origin import Origin
 from grader.model import CheckResult, Outcome, Policy, Report, TaskResult
 from grader.reports.csv import gradebook_header, gradebook_row
 from grader.reports.html import render_report
 from grader.reports.json import encode_result
 from grader.reports.terminal import print_report
+from grader.reports.wording import all_passed
 
 DUE = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 ASSIGNMENT = replace(load_assignment("intro-to-torch"), policy=Policy(due=DUE, percent_a_day=10))
@@ -96,3 +99,10 @@ def test_files_that_nobody_could_open_and_other_attempts_are_on_the_page():
     page = render_report(report, ASSIGNMENT, language="en")
     assert "&lt;b&gt;work.rar" in page
     assert "attempt 2 of 3" in page
+
+
+def test_nothing_passed_where_nothing_could_be_read():
+    refused = refused_report(ASSIGNMENT, "anna", Refused("intake.unknown-format", {"file": "a.rar"}))
+    assert refused.to_review == refused.possible
+    assert not all_passed(refused)
+    assert all_passed(late_report())

@@ -7,7 +7,7 @@ from grader.model import Assignment, CellResult, CheckResult, Outcome, Report, T
 from grader.reports.clean import clean, clean_line
 from grader.reports.html.code import Code, find_binding, view_code
 from grader.reports.html.figures import Figure, view_evidence
-from grader.reports.wording import check_text, first_to_fix, is_advice, late_text, shown_points
+from grader.reports.wording import all_passed, check_text, first_to_fix, is_advice, late_text, shown_points
 
 _NOTHING_TO_FIX = (Outcome.PASSED, Outcome.REVIEW, Outcome.MISSING, Outcome.NOT_RUN)
 _MOST_CELLS = 4
@@ -104,7 +104,6 @@ class _Drawing:
     def view(self) -> ReportView:
         report = self._report
         fix = first_to_fix(report)
-        nothing_lost = report.points + report.to_review == report.possible
         by_order = sorted(report.tasks, key=lambda task: task.outcome in _NOTHING_TO_FIX)
         ordered = tuple(self._task(task) for task in by_order)
         places = {task.id: place for place, task in enumerate(report.tasks)}
@@ -120,7 +119,7 @@ class _Drawing:
             undecided=self.word("page.undecided", points=self.points(report.undecided))
             if report.undecided
             else "",
-            all_right=self.word("cli.all-right") if fix is None and nothing_lost else "",
+            all_right=self.word("cli.all-right") if all_passed(report) else "",
             late=late_text(report.late, self._language) if report.late is not None else "",
             fix_anchor=f"{fix[0].id}.{fix[1].id}" if fix else "",
             fix_title=self._assignment.task(fix[0].id).title[self._language] if fix else "",
