@@ -279,6 +279,31 @@ def build(out: Path, assignment: str, lang: str | None, card: str, profile: str)
 
 
 _common(build)
+
+
+@main.command()
+@click.argument("code")
+@click.option("--lang", type=click.Choice(["en", "ru"]))
+def explain(code: str, lang: str | None) -> None:
+    """Say what the code of a message means."""
+    from grader.cli import explain as explaining
+
+    sys.exit(explaining.explain(code, language=lang or default_language()))
+
+
+@main.command()
+@click.argument("assignment", required=False)
+@click.option("--lang", type=click.Choice(["en", "ru"]))
+def doctor(assignment: str | None, lang: str | None) -> None:
+    """Say what this machine can do, or try an assignment."""
+    from grader.cli.doctor import examine, examine_assignment
+
+    language = lang or default_language()
+    if assignment is None:
+        sys.exit(examine(language=language))
+    sys.exit(examine_assignment(assignment, language=language))
+
+
 for _command in (check, grade):
     _common(_command)
     _limiting(_command)
