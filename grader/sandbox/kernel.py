@@ -1,4 +1,4 @@
-"""The kernel's calls that Python does not offer, by ctypes; see `docs/design/0003-own-ctypes.md`.
+"""The kernel's calls that Python does not offer, by ctypes; see `docs/design/0003-sandbox.md`.
 
 Importing this module works everywhere; its functions raise `OSError` where the kernel lacks them.
 Pages named `man` are those of https://man7.org/linux/man-pages/.
