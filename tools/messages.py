@@ -3,7 +3,8 @@
 Reads `grader/messages/po/AREA.LANG.po`, refuses a code that exists in one language only or twice,
 or whose placeholders differ between languages, and writes `grader/messages/grader.LANG.mo`. The
 words of click, whose keys are its English sentences, become `click.mo` beside their `click.po`.
-With ``--check`` nothing is written, and a stale file is an error.
+The page `docs/messages.md` is made of the same texts. With ``--check`` nothing is written, and a
+stale file is an error.
 """
 
 import datetime
@@ -15,7 +16,9 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from message_page import render_page
 
+PAGE = Path(__file__).parent.parent / "docs" / "messages.md"
 MESSAGES = Path(__file__).parent.parent / "grader" / "messages"
 LANGUAGES = ("en", "ru")
 _EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -86,7 +89,8 @@ def main() -> int:
         for code in sorted(set(texts["en"]) & set(texts["ru"]))
         if placeholders(texts["en"][code]) != placeholders(texts["ru"][code])
     ]
-    for target, data in targets(catalogues).items():
+    made = {**targets(catalogues), PAGE: render_page(texts).encode()}
+    for target, data in made.items():
         if "--check" not in sys.argv:
             target.write_bytes(data)
         elif not target.exists() or target.read_bytes() != data:
