@@ -126,6 +126,7 @@ def pinned(package: str = "grader") -> list[str]:
     while waiting:
         for needed in importlib.metadata.requires(waiting.pop()) or ():
             name = re.split(r"[\s;<>=!~\[(]", needed, maxsplit=1)[0]
+            name = re.sub(r"[-_.]+", "-", name).lower()  # PEP 503: one spelling of a name
             if "extra ==" in needed or name in found:
                 continue
             try:
