@@ -142,13 +142,18 @@ def _border(answers: str, scale: _Scale) -> tuple[float, float, float] | None:
     xy = sum((x - mean_x) * (y - mean_y) for x, y in steps)
     largest = (xx + yy) / 2 + (((xx - yy) / 2) ** 2 + xy**2) ** 0.5
     along = (xy, largest - xx) if abs(xy) > 1e-9 else ((1.0, 0.0) if xx > yy else (0.0, 1.0))
-    a, b = -along[1], along[0]
+    length = (along[0] ** 2 + along[1] ** 2) ** 0.5
+    a, b = -along[1] / length, along[0] / length
     c = a * mean_x + b * mean_y
-    above = [a * x + b * y > c for x, y in map(scale.at, range(len(answers)))]
-    agreeing = sum(side == (answer == "1") for side, answer in zip(above, answers, strict=True))
-    if agreeing < len(answers) / 2:
-        a, b, c, agreeing = -a, -b, -c, len(answers) - agreeing
-    return (a, b, c) if agreeing >= (1 - _MOST_MISPLACED) * len(answers) else None
+    above = [a * x + b * y - c for x, y in map(scale.at, range(len(answers)))]
+    if sum(d if answer == "1" else -d for d, answer in zip(above, answers, strict=True)) < 0:
+        a, b, c, above = -a, -b, -c, [-distance for distance in above]
+    # Points nearer to the line than half a step may fall on either side: rounding decides there.
+    misplaced = sum(
+        abs(distance) > scale.step / 2 and (distance > 0) != (answer == "1")
+        for distance, answer in zip(above, answers, strict=True)
+    )
+    return (a, b, c) if misplaced <= _MOST_MISPLACED * len(answers) else None
 
 
 def _steps(answers: str, scale: _Scale) -> list[Place]:

@@ -1,0 +1,59 @@
+"""Time and size of pages: ``python benchmarks/reports.py``.
+
+Grades a few samples, draws each one's page, and a class page of 300 and of 2,000 submissions made
+of their rows. The first page of a process, which loads templates and Pygments, is told apart.
+"""
+
+import dataclasses
+import statistics
+import time
+from pathlib import Path
+
+from grader.assignments import load_assignment
+from grader.intake import read_submission
+from grader.judge import Judge
+from grader.reports.html import RunFacts, render_class, render_report
+from grader.reports.summary import summarize
+from grader.sandbox.session import Server
+
+SUBMISSIONS = Path(__file__).parent.parent / "submissions"
+SAMPLES = ("perfect", "and-or-swapped", "four-neurons", "another-expression", "small-tensors")
+ROUNDS = 20
+
+
+def main() -> None:
+    """Print a line for each kind of page."""
+    assignment = load_assignment("intro-to-torch")
+    with Server() as server:
+        judge = Judge(assignment, server)
+        reports = [judge.grade(read_submission(SUBMISSIONS / name)) for name in SAMPLES]
+    began = time.perf_counter()
+    render_report(reports[0], assignment, language="en")
+    print(f"first student page of a process: {1000 * (time.perf_counter() - began):.0f} ms")
+    for report in reports:
+        spent = []
+        page = ""
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            page = render_report(report, assignment, language="ru")
+            spent.append(1000 * (time.perf_counter() - began))
+        size = len(page.encode()) / 1000
+        spent_ms = statistics.median(spent)
+        print(f"{report.submission:20} {spent_ms:6.1f} ms (limit 40) {size:5.1f} KB (limit 60)")
+    rows = [summarize(report) for report in reports]
+    for count, limit in ((300, "limit 0.3 s"), (2000, "limit 3000 KB")):
+        many = [
+            dataclasses.replace(rows[n % len(rows)], submission=f"student-{n:04}")
+            for n in range(count)
+        ]
+        facts = RunFacts(seconds=60.0, workers=2, cached=0, handed_in=count)
+        began = time.perf_counter()
+        page = render_class(many, assignment, language="ru", facts=facts, previous=many)
+        seconds = time.perf_counter() - began
+        print(
+            f"class page of {count}: {seconds:.2f} s, {len(page.encode()) / 1000:.0f} KB ({limit})"
+        )
+
+
+if __name__ == "__main__":
+    main()

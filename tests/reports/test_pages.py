@@ -1,0 +1,234 @@
+"""The student's page and the class page as text: sizes, hostile texts, what stays away."""
+
+import html
+import re
+
+import msgspec
+import pytest
+
+from grader.messages import LANGUAGES
+from grader.model import CellResult, CheckResult, Outcome, Report, TaskResult
+from grader.reports.html import RunFacts, render_class, render_report
+from grader.reports.html.code import find_binding, view_code
+from grader.reports.html.figures import view_evidence
+from grader.reports.html.view import view_report
+from grader.reports.summary import summarize
+from grader.reports.wording import shown_bytes, shown_percent
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e\x00\"'&{{ 7*7 }}"
+
+
+def hostile_report(assignment):
+    """A report in which everything that a student can write is hostile."""
+    task = assignment.task("and")
+    evidence = [
+        {"kind": "student-text", "where": "code", "text": HOSTILE + "[a](javascript:alert(3))"},
+        {"kind": "counterexample", "source": HOSTILE, "expected": "0", "actual": HOSTILE},
+        {
+            "kind": "truth-table",
+            "inputs": ["x1", "x2"],
+            "rows": [[0.0, 0.0], [1.0, 1.0]],
+            "expected": [0, 1],
+            "actual": [HOSTILE, "nan"],
+            "convention": "0/1",
+            "form": "vector",
+        },
+        {
+            "kind": "backward-graph",
+            "role": "drawn",
+            "nodes": [
+                {"id": 0, "name": HOSTILE, "leaf": False, "value": "", "grad": ""},
+                {"id": 1, "name": HOSTILE, "leaf": True, "value": HOSTILE, "grad": HOSTILE},
+            ],
+            "edges": [[0, 1, HOSTILE], [1, 0, ""], [0, 7, ""]],
+        },
+    ]
+    check = CheckResult(
+        id="truth-table",
+        outcome=Outcome.FAILED,
+        points=0,
+        possible=75,
+        code="gate.wrong-row",
+        values=dict.fromkeys(("row", "expected", "actual", "inputs"), HOSTILE),
+        evidence=evidence,
+        cells=[1],
+        comment=HOSTILE,
+        reviewed=True,
+        staff=[("sandbox.secret", {"secret": "SECRET"})],
+    )
+    cell = CellResult(
+        index=1,
+        outcome=Outcome.RAISED,
+        seconds=0.1,
+        error=HOSTILE,
+        error_line=2,
+        source=f"neuron = 1\n{HOSTILE}\n" + "y" * 100_000,
+    )
+    return Report(
+        assignment=assignment.name,
+        submission=f"=cmd|{HOSTILE}",
+        card="",
+        profile="",
+        seconds=0.1,
+        tasks=[
+            TaskResult(
+                id=task.id,
+                outcome=Outcome.FAILED,
+                points=0,
+                possible=100,
+                graded=(HOSTILE, HOSTILE, 1),
+                checks=[check],
+                cells=[1],
+            )
+        ],
+        cells=[cell],
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_hostile_texts_stay_texts(assignment, language):
+    report = hostile_report(assignment)
+    page = render_report(report, assignment, language=language)
+    facts = RunFacts(seconds=1.0, workers=1, cached=0, handed_in=1)
+    both = page + render_class([summarize(report)], assignment, language=language, facts=facts)
+    assert "<script>alert" not in both
+    assert "<img src=x" not in both
+    assert not re.search(r"(href|src)=\"(?!#|data:image|%3D)", both)
+    assert not any(character in both for character in "\x1b\u202e\x00")
+    assert "49" not in re.findall(r"<h1>.*?</h1>", page)[0]
+    assert html.escape("<script>alert(1)</script>") in page
+    assert len(page.encode()) < 60_000
+
+
+def test_hostile_texts_run_nothing_in_the_browser(browser, assignment, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render_report(hostile_report(assignment), assignment, language="en"), "utf-8")
+    page = browser.new_page()
+    said = []
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda line: said.append(line.text))
+    page.on("request", lambda request: said.append(request.url))
+    page.goto(path.as_uri())
+    page.close()
+    assert said == [path.as_uri()]
+
+
+def test_what_only_the_instructor_may_see_is_not_in_the_students_page(assignment):
+    page = render_report(hostile_report(assignment), assignment, language="en")
+    assert "SECRET" not in page
+    assert "sandbox.secret" not in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_of_all_samples_are_small_and_name_every_check(pages, reports, assignment, language):
+    for name in reports:
+        page = (pages / language / name / "report.html").read_text("utf-8")
+        assert len(page.encode()) < 60_000, name
+        assert "<script" not in page
+        assert "0 / 0<" not in page
+        for task in assignment.tasks:
+            for check in task.checks:
+                assert html.escape(check.title[language]) in page, (name, check.id)
+
+
+def test_code_is_shown_only_for_cells_that_a_failed_or_waiting_check_names(reports, assignment):
+    passed = view_report(reports["perfect"], assignment, "en")
+    assert {t.anchor for t in passed.ordered if t.cells} <= {"linear-vram"}
+    failed = view_report(reports["and-or-swapped"], assignment, "en")
+    shown = {task.anchor: task for task in failed.ordered if task.cells}
+    assert set(shown) == {"and", "or"}
+    (cell,) = shown["and"].cells
+    assert "neuron_and" in "".join(text for _, text in cell.lines[cell.marked - 1])
+
+
+def test_what_is_to_be_fixed_comes_first_and_open(reports, assignment):
+    view = view_report(reports["and-or-swapped"], assignment, "en")
+    assert [task.anchor for task in view.ordered][:2] == ["and", "or"]
+    assert [task.opened for task in view.ordered] == [True, True] + [False] * 10
+    assert view.fix_anchor == "and.truth-table"
+    assert [task.anchor for task in view.tasks] == [task.id for task in assignment.tasks]
+
+
+def test_failed_advice_looks_like_advice_and_has_no_points(reports, assignment):
+    report = reports["and-or-swapped"]
+    task = report.tasks[0]
+    advice = msgspec.structs.replace(task.checks[0], outcome=Outcome.FAILED)
+    changed = msgspec.structs.replace(task, checks=[advice, *task.checks[1:]])
+    view = view_report(msgspec.structs.replace(report, tasks=[changed]), assignment, "en")
+    assert advice.possible == 0
+    assert (view.tasks[0].checks[0].look, view.tasks[0].checks[0].points) == ("advice", "")
+
+
+def plane_of(rule, side=21):
+    step = 2 / (side - 1)
+    answers = "".join(
+        rule(-0.5 + step * column, -0.5 + step * row) for row in range(side) for column in range(side)
+    )
+    data = {"kind": "decision-regions", "low": -0.5, "high": 1.5, "side": side, "answers": answers}
+    (plane,) = view_evidence([data], "en")
+    return plane
+
+
+@pytest.mark.parametrize("side", [9, 21])
+@pytest.mark.parametrize("a, b, c", [(1, 1, 1.5), (-1, -1, -0.4), (1, 0, 0.52), (0, -1, -0.33)])
+def test_a_linear_gate_has_one_decision_line_where_it_changes(a, b, c, side):
+    plane = plane_of(lambda x, y: "1" if a * x + b * y > c else "0", side)
+    assert plane.line is not None
+    for x, y in plane.line:
+        drawn = a * (-0.5 + 2 * (x - 24) / 190) + b * (1.5 - 2 * (y - 6) / 190)
+        assert abs(drawn - c) < 2 / (side - 1)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda x, y: "1" if (x > 0.5) != (y > 0.5) else "0",
+        lambda x, y: "1" if 0.5 < x + y < 1.5 else "0",
+        lambda x, y: "1",
+        lambda x, y: "0",
+        lambda x, y: "?",
+    ],
+    ids=["quadrants", "strip", "always one", "never one", "no answers"],
+)
+def test_regions_without_a_single_straight_border_have_no_line(rule):
+    assert plane_of(rule).line is None
+
+
+def test_a_graph_is_drawn_level_by_level_with_gradients_on_its_edges():
+    nodes = [
+        {"id": 0, "name": "AddBackward0", "leaf": False, "value": "", "grad": ""},
+        {"id": 1, "name": "a", "leaf": True, "value": "2", "grad": "3"},
+        {"id": 2, "name": "b", "leaf": True, "value": "3", "grad": "2"},
+    ]
+    data = {
+        "kind": "backward-graph",
+        "role": "recorded",
+        "nodes": nodes,
+        "edges": [[0, 1, ""], [0, 2, ""]],
+    }
+    (drawn,) = view_evidence([data], "ru")
+    root, left, right = drawn.boxes
+    assert root.y < left.y == right.y
+    assert left.x + left.width / 2 < right.x - right.width / 2
+    assert [arrow.text for arrow in drawn.arrows] == ["3", "2"]
+
+
+def test_long_lines_and_long_cells_are_cut_and_the_marked_line_is_kept():
+    code = view_code("cell", "a = 1\n" + "x" * 100_000 + "\nb = 2", marked=3)
+    assert sum(len(text) for line in code.lines for _, text in line) < 1000
+    assert code.marked == 3
+    assert "".join(text for _, text in code.lines[2]) == "b = 2"
+
+
+def test_the_last_line_that_binds_the_graded_object_is_found():
+    assert find_binding("class N:\n  pass\nn = N()\nn == 3\nprint(n)", ("n", "Other")) == 3
+    assert find_binding("print(1)", ("n",)) == 0
+
+
+def test_sizes_are_written_in_the_readers_language():
+    assert shown_bytes(15_200_157_696, "en") == "14.16\u00a0GiB"
+    assert shown_bytes(15_200_157_696, "ru") == "14,16\u00a0ГиБ"
+
+
+def test_a_share_reads_0_or_100_percent_only_where_that_is_true():
+    assert [shown_percent(part, 10**9) for part in (0, 1, 10**9 - 1, 10**9)] == [0, 1, 99, 100]
