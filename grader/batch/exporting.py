@@ -162,6 +162,7 @@ def _gradescope(
     rows = []
     for report in reports:
         origin = origins.get(report.submission) or Origin(system="folder")
+        earned = {task.id: f"{decimal(task.points):.2f}" for task in report.tasks}
         for student in origin.students or [Student(name=report.submission)]:
             rows.append(
                 [
@@ -171,7 +172,7 @@ def _gradescope(
                     "Ungraded" if report.to_review else "Graded",
                     csv_cell(origin.id),
                     csv_cell(origin.submitted),
-                    *(f"{decimal(task.points):.2f}" for task in report.tasks),
+                    *(earned.get(task.id, "") for task in assignment.tasks),
                 ]
             )
     return header, rows
