@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -80,6 +79,9 @@ def _print_head(out: Console, report: Report, assignment: Assignment, language: 
         title = assignment.task(task.id).title[language]
         fix.append(f"{title}. {check_text(check, language)}", style="not bold default")
         out.print(fix)
+        if has_message(f"{check.code}.explain", language):
+            more = message("cli.explain-more", {"code": check.code}, language=language)
+            out.print(Text(more, style="dim"))
     if report.late is not None:
         out.print(Text(late_text(report.late, language), style="yellow"))
     for code, values in report.notes:
@@ -105,15 +107,22 @@ def _print_task(out: Console, task: TaskResult, assignment: Assignment, language
     out.print(head)
     for check in shown:
         icon, style = _ADVICE if is_advice(check) else _STYLES.get(check.outcome, _BAD)
-        line = Text(f"{icon} ", style=style)
+        line = Text()
         if is_advice(check):
             line.append(message("page.advice", language=language) + ": ", style="cyan")
         line.append(f"{titles[check.id]}: ", style="default")
         line.append(check_text(check, language), style="default")
-        out.print(Padding(line, (0, 0, 0, 2)))
+        _print_hanging(out, Text(icon, style=style), line)
         for evidence in check.evidence:
             if evidence.get("kind") == "counterexample":
                 _print_counterexample(out, evidence, language)
+
+
+def _print_hanging(out: Console, mark: Text, line: Text) -> None:
+    """Print a mark and beside it a text whose further lines stand below its first."""
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_row(Text(" "), mark, line)
+    out.print(row)
 
 
 def _print_counterexample(out: Console, evidence: dict[str, str], language: str) -> None:

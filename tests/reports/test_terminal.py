@@ -1,0 +1,60 @@
+"""The report in a terminal: what to fix first, and lines that stand where they belong."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from grader.assignments import load_assignment
+from grader.messages import LANGUAGES, message
+from grader.model import CheckResult, Outcome, Report, TaskResult
+from grader.reports.terminal import print_report
+
+INPUTS = {"inputs": "(0, 1)", "actual": "1", "expected": "0"}
+
+
+def shown(*, language="en", width=60):
+    checks = [
+        CheckResult(
+            id="truth-table",
+            outcome=Outcome.FAILED,
+            points=0,
+            possible=75,
+            code="gate.wrong-row",
+            values=INPUTS,
+        ),
+        CheckResult(
+            id="weights", outcome=Outcome.NOT_RUN, points=0, possible=25, code="gate.waits"
+        ),
+    ]
+    task = TaskResult(id="and", outcome=Outcome.FAILED, points=0, possible=100, checks=checks)
+    report = Report(
+        assignment="intro-to-torch",
+        submission="homework",
+        card="",
+        profile="",
+        seconds=0.1,
+        tasks=[task],
+        cells=[],
+    )
+    file = io.StringIO()
+    console = Console(file=file, width=width, highlight=False, markup=False)
+    print_report(report, load_assignment("intro-to-torch"), language=language, console=console)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_to_fix_first_names_the_command_that_says_more(language):
+    more = message("cli.explain-more", {"code": "gate.wrong-row"}, language=language)
+    assert more in shown(language=language, width=100)
+
+
+def test_further_lines_of_a_check_stand_below_its_first():
+    lines = [line.rstrip() for line in shown(width=50).splitlines()]
+    first = next(i for i, line in enumerate(lines) if line.startswith("  ✗ "))
+    assert lines[first + 1].startswith("    ")
+    assert lines[first + 1].strip()
+
+
+def test_no_escape_is_printed_where_there_is_no_terminal():
+    assert "\x1b" not in shown()
