@@ -6,6 +6,7 @@ again elsewhere and gives work to workers that join. Needs the extra ``cluster``
 """
 
 import importlib
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
@@ -27,6 +28,9 @@ _CONNECT_SECONDS = 20
 
 Untyped: TypeAlias = Any
 """An object of `distributed`, which has no types."""
+
+_LOGGERS = ("distributed", "distributed.client", "tornado.application")
+"""What Dask says of lost connections, with traces; the instructor gets one message instead."""
 
 _kept = threading.local()
 
@@ -124,6 +128,8 @@ class Cluster:
             distributed: Untyped = importlib.import_module("distributed")
         except ImportError as error:
             raise GradebookError("batch.no-distributed", {}) from error
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         lost = (OSError, distributed.comm.CommClosedError, distributed.client.FutureCancelledError)
         try:
             with distributed.Client(self._address, timeout=_CONNECT_SECONDS) as client:

@@ -12,6 +12,7 @@ from grader.batch.handing import with_origin
 from grader.gradebook import Gradebook, Review, result_key
 from grader.lms.origin import Origin
 from grader.model import Assignment, Report
+from grader.reports.changes import Change, find_changes
 from grader.reports.csv import (
     REVIEW_COLUMNS,
     gradebook_header,
@@ -20,6 +21,7 @@ from grader.reports.csv import (
     review_rows,
 )
 from grader.reports.html import RunFacts, render_class, render_report
+from grader.reports.items import ITEM_COLUMNS, item_rows
 from grader.reports.json import encode_result
 from grader.reports.summary import ClassRow, summarize
 from grader.reviews import apply_reviews
@@ -147,10 +149,10 @@ def write_class(
     *,
     language: str,
     facts: RunFacts,
-) -> tuple[list[ClassRow], int]:
-    """Write the class page, `gradebook.csv` and `review.csv`.
+) -> tuple[list[ClassRow], int, list[Change]]:
+    """Write the class page, `gradebook.csv`, `item_analysis.csv` and `review.csv`.
 
-    Returns the rows, and how many answers wait for a person.
+    Returns the rows, how many answers wait for a person, and what changed since the previous run.
 
     Reports are read one at a time, so memory does not grow with their size.
 
@@ -173,5 +175,7 @@ def write_class(
     page = render_class(rows, assignment, language=language, previous=previous, facts=facts)
     write_file(out / "index.html", page.encode())
     write_file(out / "gradebook.csv", render_csv(gradebook_header(assignment), table).encode())
+    items = item_rows(rows, assignment, language=language)
+    write_file(out / "item_analysis.csv", render_csv(ITEM_COLUMNS, items).encode())
     write_file(out / "review.csv", render_csv(REVIEW_COLUMNS, waiting).encode())
-    return rows, len(waiting)
+    return rows, len(waiting), find_changes(rows, previous)

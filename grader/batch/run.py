@@ -28,6 +28,7 @@ from grader.devices import require_known, require_real
 from grader.gradebook import Gradebook, GradebookError
 from grader.lms.roster import NOBODY_ABSENT, Attendance
 from grader.model import Assignment, Report
+from grader.reports.changes import change_line
 from grader.reports.html import RunFacts
 from grader.reports.summary import ClassRow
 from grader.sandbox.protocol import REAL
@@ -45,6 +46,7 @@ class Progress:
         name: the one that was just finished.
         cached: whether its result was taken from the gradebook.
         lost: why a worker died over it, empty if none did.
+        last: whether it is not tried again.
         failure: why its page could not be drawn, empty if it was.
     """
 
@@ -53,6 +55,7 @@ class Progress:
     name: str
     cached: bool = False
     lost: str = ""
+    last: bool = False
     failure: str = ""
 
 
@@ -68,6 +71,7 @@ class BatchResult:
         taken: decisions of persons that came with it.
         unclaimed: files that belong to nobody.
         attendance: who of the roster is absent, and who is not on it.
+        changes: a line for each submission that gained or lost points since the previous run.
     """
 
     rows: list[ClassRow]
@@ -75,6 +79,7 @@ class BatchResult:
     cached: int
     waiting: int
     taken: Taken
+    changes: list[str]
     unclaimed: list[str] = field(default_factory=list)
     attendance: Attendance = NOBODY_ABSENT
 
@@ -148,7 +153,7 @@ def grade_batch(
         _draw_reviewed(gradebook, run, pages, out, {item.submission for item in decisions})
         seconds = time.monotonic() - began
         facts = RunFacts(seconds=seconds, workers=workers, cached=cached, handed_in=len(jobs))
-        rows, waiting = write_class(
+        rows, waiting, changes = write_class(
             out, gradebook, run, pages, assignment, language=settings.language, facts=facts
         )
         table = render_submissions(origins, handed_in.unclaimed, attendance)
@@ -161,6 +166,7 @@ def grade_batch(
         taken=taken,
         unclaimed=handed_in.unclaimed,
         attendance=attendance,
+        changes=[change_line(one, assignment, language=settings.language) for one in changes],
     )
 
 
@@ -191,7 +197,8 @@ def _take_all(
     for event in events:
         if isinstance(event, Lost):
             gradebook.add_attempt(run, event.job.name, event.number, event.reason)
-            progress(Progress(finished, len(jobs), event.job.name, lost=event.reason))
+            name = event.job.name
+            progress(Progress(finished, len(jobs), name, lost=event.reason, last=event.last))
             continue
         if event.known is not None:
             gradebook.add_known(run, event.name, event.known, source=sources[event.name])
@@ -247,15 +254,22 @@ def _draw_reviewed(
             _draw(gradebook, pages, out, report)
 
 
-def _draw(gradebook: Gradebook, pages: SubmissionPages, out: Path, report: Report) -> None:
+def _draw(gradebook: Gradebook, pages: SubmissionPages, out: Path, report: Report) -> str:
+    """Write a submission's files; return why its page could not be drawn, empty if it was."""
     drawn = pages.draw(report)
     write_submission(out, report.submission, drawn)
     if not drawn.failure:
         gradebook.add_drawn(report.submission, pages.drawn_from(report))
+    return drawn.failure
 
 
 def draw_again(
-    out: Path, *, language: str, assignment: str | None = None, reviews: Path | None = None
+    out: Path,
+    *,
+    language: str,
+    assignment: str | None = None,
+    reviews: Path | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
 ) -> BatchResult:
     """Draw all pages and tables of `out` again from its gradebook, running nothing.
 
@@ -264,6 +278,7 @@ def draw_again(
         language: of the pages.
         assignment: name or folder; that of the latest run where None.
         reviews: a filled `review.csv`, whose decisions are taken.
+        progress: called after each submission.
 
     Raises:
         GradebookError: there is no gradebook, or it is empty.
@@ -284,11 +299,18 @@ def draw_again(
         require_taken(out, reviews)
         taken = keep_decisions(gradebook, run, decisions)
         pages = _pages(declared, language, gradebook)
-        for report in gradebook.reports(run):
-            _draw(gradebook, pages, out, report)
+        for done, report in enumerate(gradebook.reports(run), start=1):
+            failure = _draw(gradebook, pages, out, report)
+            progress(Progress(done, len(names), report.submission, cached=True, failure=failure))
         facts = RunFacts(seconds=0.0, workers=0, cached=0, handed_in=len(names))
-        rows, waiting = write_class(
+        rows, waiting, changes = write_class(
             out, gradebook, run, pages, declared, language=language, facts=facts
         )
-    seconds = time.monotonic() - began
-    return BatchResult(rows=rows, seconds=seconds, cached=len(rows), waiting=waiting, taken=taken)
+    return BatchResult(
+        rows=rows,
+        seconds=time.monotonic() - began,
+        cached=len(rows),
+        waiting=waiting,
+        taken=taken,
+        changes=[change_line(one, declared, language=language) for one in changes],
+    )

@@ -1,55 +1,22 @@
 """`grader grade` and `grader report`: batches in the terminal."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import rich.progress
 from rich.console import Console
 
 from grader.batch.grading import Settings
 from grader.batch.handing import SUBMISSIONS_FILE, Source, listed
-from grader.batch.run import BatchResult, Progress, draw_again, grade_batch
+from grader.batch.run import BatchResult, draw_again, grade_batch
 from grader.cli.main import PASSED
-from grader.cli.show import error_console, guarded
+from grader.cli.progress import show_progress
+from grader.cli.show import guarded
+from grader.cli.show import say as complain
 from grader.messages import message, plural
 from grader.reports.clean import clean_line
 
-
-@contextmanager
-def _progress(language: str) -> Iterator[Callable[[Progress], None]]:
-    """Give a function that shows progress: a bar on a terminal, plain lines otherwise."""
-    console = error_console()
-    if not console.is_terminal:
-
-        def line(event: Progress) -> None:
-            code = "cli.progress-lost" if event.lost else "cli.progress"
-            values = {
-                "done": str(event.done),
-                "total": str(event.total),
-                "name": event.name,
-                "reason": event.lost,
-            }
-            console.print(clean_line(message(code, values, language=language)))
-
-        yield line
-        return
-    columns = (
-        rich.progress.TextColumn("{task.description}"),
-        rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeRemainingColumn(),
-        rich.progress.TextColumn("{task.fields[name]}", markup=False),
-    )
-    with rich.progress.Progress(*columns, console=console) as bar:
-        task = bar.add_task(message("cli.grading", language=language), total=None, name="")
-
-        def advance(event: Progress) -> None:
-            name = clean_line(event.name, most=40)
-            bar.update(task, completed=event.done, total=event.total, name=name)
-
-        yield advance
+_MOST_CHANGES = 40
 
 
 def grade_all(
@@ -66,18 +33,22 @@ def grade_all(
     """Grade a batch and say where to look; return the exit code."""
 
     def action() -> int:
-        with _progress(settings.language) as progress:
-            result = grade_batch(
-                paths,
-                out,
-                settings,
-                workers=workers,
-                scheduler=scheduler,
-                only=only,
-                reviews=reviews,
-                source=source,
-                progress=progress,
-            )
+        try:
+            with show_progress(settings.language) as progress:
+                result = grade_batch(
+                    paths,
+                    out,
+                    settings,
+                    workers=workers,
+                    scheduler=scheduler,
+                    only=only,
+                    reviews=reviews,
+                    source=source,
+                    progress=progress,
+                )
+        except KeyboardInterrupt:
+            complain("batch.interrupted", {}, language=settings.language)
+            raise
         _print_result(result, out, settings.language)
         return PASSED
 
@@ -88,7 +59,14 @@ def draw_all(folder: Path, *, language: str, assignment: str | None, reviews: Pa
     """Draw an output folder again and say where to look; return the exit code."""
 
     def action() -> int:
-        result = draw_again(folder, language=language, assignment=assignment, reviews=reviews)
+        with show_progress(language) as progress:
+            result = draw_again(
+                folder,
+                language=language,
+                assignment=assignment,
+                reviews=reviews,
+                progress=progress,
+            )
         _print_result(result, folder, language)
         return PASSED
 
@@ -122,6 +100,18 @@ def _print_result(result: BatchResult, out: Path, language: str) -> None:
             values = {"names": listed(names), "path": str(out / SUBMISSIONS_FILE)}
             text = plural(code, len(names), values, language=language)
             console.print(clean_line(text, most=2000))
+    _print_changes(console, result.changes, language)
     say("cli.look-at", path=out / "index.html")
     if result.waiting:
         say("cli.waits", count=result.waiting, path=out / "review.csv")
+
+
+def _print_changes(console: Console, changes: Sequence[str], language: str) -> None:
+    if not changes:
+        return
+    console.print(plural("changes.title", len(changes), language=language))
+    for line in changes[:_MOST_CHANGES]:
+        console.print("  " + clean_line(line, most=400))
+    more = len(changes) - _MOST_CHANGES
+    if more > 0:
+        console.print("  " + plural("changes.more", more, language=language))

@@ -18,6 +18,7 @@ class ClassRow:
 
     Attributes:
         outcomes: of each task, by id.
+        check_points: points of each check, by ``task.check``.
         codes: message code of each check that did not pass, by ``task.check``.
         waiting: ``task.check`` of everything that waits for a person.
         values: what filled the messages of those checks, without what differs by chance.
@@ -25,6 +26,7 @@ class ClassRow:
         stopped: whether code ran out of time or memory or crashed, or the file could not be read.
         task_seconds: time on the clock of each task's cells, by id.
         anomalies: what is for the instructor only, as (code, values).
+        digest: of what was handed in.
     """
 
     submission: str
@@ -34,12 +36,14 @@ class ClassRow:
     seconds: float
     outcomes: dict[str, Outcome]
     check_outcomes: dict[str, Outcome]
+    check_points: dict[str, int]
     codes: dict[str, str]
     values: dict[str, dict[str, str]]
     waiting: tuple[str, ...]
     failed_to_run: bool
     stopped: bool
     task_seconds: dict[str, float]
+    digest: str
     anomalies: tuple[tuple[str, dict[str, str]], ...] = ()
 
     @property
@@ -64,6 +68,7 @@ def summarize(report: Report) -> ClassRow:
         check_outcomes={name: check.outcome for name, check in checks.items()},
         codes={name: check.code for name, check in wrong.items()},
         values={name: _alike(check.values) for name, check in wrong.items()},
+        check_points={name: check.points for name, check in checks.items()},
         waiting=tuple(
             name
             for name, check in checks.items()
@@ -75,6 +80,7 @@ def summarize(report: Report) -> ClassRow:
         task_seconds={
             task.id: sum(seconds.get(index, 0.0) for index in task.cells) for task in report.tasks
         },
+        digest=report.digest,
     )
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from grader.messages import message, plural
 from grader.model import Assignment, Outcome
+from grader.reports.changes import cause, find_changes
 from grader.reports.clean import clean_line
 from grader.reports.summary import ClassRow
 from grader.reports.wording import code_text, shown_number, shown_percent, shown_points
@@ -18,6 +19,8 @@ _MOST_NAMES = 12
 _MOST_ODDITIES = 50
 _MOST_CLUSTERS = 20
 _BINS = 10
+_MOST_CHANGED = 200
+
 _NOT_TRIED = (None, Outcome.NOT_RUN, Outcome.MISSING)
 _UNDECIDED = (Outcome.GRADER_ERROR, Outcome.REVIEW)
 _MARKS = {
@@ -111,6 +114,7 @@ class ClassView:
     facts: tuple[str, ...]
     needs: tuple[tuple[str, tuple[Need, ...]], ...]
     changes: str
+    changed: tuple[tuple[str, str, str], ...]
     bins: tuple[Bin, ...]
     checks: tuple[CheckLine, ...]
     clusters: tuple[Cluster, ...]
@@ -144,6 +148,7 @@ class _Drawing:
         self._rows = rows
         self._assignment = assignment
         self._language = language
+        self._previous = previous
         self._before = {row.submission: row.points for row in previous}
         self._facts = facts
         self._titles = {
@@ -177,6 +182,14 @@ class _Drawing:
             facts=tuple(self._summary(scores)),
             needs=tuple((title, needs) for title, needs in self._needs(checks) if needs),
             changes=self._changes(),
+            changed=tuple(
+                (
+                    clean_line(one.submission, most=80),
+                    _href(one.submission),
+                    cause(one, self._assignment, language=self._language),
+                )
+                for one in find_changes(self._rows, self._previous)[:_MOST_CHANGED]
+            ),
             bins=self._bins(),
             checks=checks,
             clusters=tuple(self._clusters()),
