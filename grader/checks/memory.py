@@ -5,14 +5,13 @@ error is ours.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grader.checks.answers import for_all, read_values
 from grader.checks.memory_log import (
     FULL_PERCENT,
     CellLog,
     best_use,
-    by_hand_code,
     device_logs,
     grouped,
     item_bytes,
@@ -28,7 +27,13 @@ from grader.checks.memory_log import (
     was_halved,
 )
 from grader.checks.memory_printed import printed_figures
-from grader.checks.memory_words import find_unjudged, judge_words, nothing_on_device, without_use
+from grader.checks.memory_words import (
+    find_unjudged,
+    judge_words,
+    nothing_on_device,
+    out_of_host_memory,
+    without_use,
+)
 from grader.checks.student_text import (
     MOST_EXCERPT,
 )
@@ -210,11 +215,14 @@ class OutOfMemory:
         if refused:
             return for_all(task, self._refused(view, refused, logs))
         by_hand = next((ran for ran in view.ran if tells_of_refusal(ran)), None)
-        if by_hand is not None:
+        host = out_of_host_memory(view)
+        if host is not None:
+            finding = host
+        elif by_hand is not None:
             finding = Finding(
                 check="",
                 outcome=Outcome.FAILED,
-                code=by_hand_code(by_hand),
+                code="memory.raised-by-hand",
                 evidence=(StudentText(where="code", text=by_hand.cell.source[:MOST_EXCERPT]),),
                 cells=(by_hand.cell.index or 0,),
             )
@@ -274,7 +282,14 @@ class FillMemory:
         words = judge_words(view, "explanation", "memory.explanation-to-read")
         if not logs:
             return [*without_use(view, ("fills", "forward")), words]
-        return [self._fills(view, logs), self._forward(view, logs), words]
+        judged = [self._fills(view, logs), self._forward(view, logs)]
+        host = out_of_host_memory(view)
+        if host is not None:
+            judged = [
+                finding if finding.outcome is Outcome.PASSED else replace(host, check=finding.check)
+                for finding in judged
+            ]
+        return [*judged, words]
 
     def _fills(self, view: SectionView, logs: list[CellLog]) -> Finding:
         ran, log = max(logs, key=lambda item: item[1].peak_allocated)

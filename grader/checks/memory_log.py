@@ -1,5 +1,6 @@
 """What the device logged of a section's cells, and what follows from it."""
 
+import re
 from collections.abc import Mapping
 
 from grader.checks.view import Card, Ran, SectionView
@@ -171,11 +172,16 @@ def tells_of_refusal(ran: Ran) -> bool:
     return any(words in text for words in ("out of memory", "outofmemory", "can't allocate memory"))
 
 
-def by_hand_code(ran: Ran) -> str:
-    """Return what to say of a cell that tells of a refusal which the device never gave."""
+def host_bytes(ran: Ran) -> int | None:
+    """Return the bytes that the computer's own memory refused to a cell, None where it did not.
+
+    The text is that of `c10/core/impl/alloc_cpu.cpp`; 0 stands for a text without a number.
+    """
     done = ran.done
-    error = done.error.text if done is not None and done.error is not None else ""
-    output = done.output if done is not None else ""
-    if "can't allocate memory" in error + output:
-        return "memory.host-memory"
-    return "memory.raised-by-hand"
+    if done is None:
+        return None
+    text = f"{done.error.text if done.error else ''}\n{done.output}"
+    if "can't allocate memory" not in text:
+        return None
+    asked = re.search(r"you tried to allocate (\d{1,18}) bytes", text)
+    return int(asked[1]) if asked else 0

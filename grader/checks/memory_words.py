@@ -4,6 +4,7 @@ import ast
 import re
 
 from grader.checks.answers import find_attempt, find_failure, for_all
+from grader.checks.memory_log import grouped, host_bytes
 from grader.checks.student_text import (
     MOST_EXCERPT,
     Piece,
@@ -20,6 +21,9 @@ from grader.evidence import (
 from grader.model import Finding, Outcome, Task
 
 _FEWEST_WORDS = 3
+
+COURSE_HOST_BYTES = 12 << 30
+"""What the machine of a course is taken to have of its own memory: a choice, not a measurement."""
 
 
 _MOST_PRINTED = 2000
@@ -99,12 +103,35 @@ def missing(check: str) -> Finding:
 
 def nothing_on_device(view: SectionView) -> Finding:
     """Return why a section used no device: an error, code for the CPU, or no code."""
-    failure = find_failure(view)
+    failure = out_of_host_memory(view) or find_failure(view)
     if failure is not None:
         return failure
     if touches_device(view):
         return Finding(check="", outcome=Outcome.FAILED, code="memory.nothing-allocated")
     return find_attempt(view) or missing("")
+
+
+def out_of_host_memory(view: SectionView) -> Finding | None:
+    """Return that a cell asked the computer's own memory for too much, None where none did.
+
+    What a course's machine would have had is for a person: the grader gives a submission less.
+    """
+    for ran in view.ran:
+        asked = host_bytes(ran)
+        if asked is None:
+            continue
+        ours = 0 < asked <= COURSE_HOST_BYTES
+        code = ran.cell.source[:MOST_EXCERPT]
+        return Finding(
+            check="",
+            outcome=Outcome.REVIEW if ours else Outcome.FAILED,
+            code="memory.host-memory-here" if ours else "memory.host-memory",
+            values={"bytes": grouped(asked)} if ours else {},
+            evidence=(StudentText(where="code", text=code),),
+            cells=(ran.cell.index or 0,),
+            excerpt=code if ours else "",
+        )
+    return None
 
 
 def without_use(view: SectionView, checks: tuple[str, ...]) -> list[Finding]:

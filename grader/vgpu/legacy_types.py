@@ -58,3 +58,23 @@ def install() -> None:
         return original(self, dtype, *args, **kwargs)
 
     tensor.type = to_type
+    _install_default_type()
+
+
+def _install_default_type() -> None:
+    """Let `torch.set_default_tensor_type` take the types of the device, as on a CUDA build."""
+    module: Any = torch
+    original = module.set_default_tensor_type
+
+    def set_default_tensor_type(t: Argument, /) -> None:
+        name = t.rpartition(".")[2] if isinstance(t, str) else ""
+        if isinstance(t, str) and t == f"torch.cuda.{name}" and name in _TYPES:
+            t = getattr(torch.cuda, name)
+        if isinstance(t, _TensorType):
+            torch.set_default_dtype(t.dtype)
+            torch.set_default_device("cuda")
+            return
+        original(t)
+        torch.set_default_device(None)
+
+    module.set_default_tensor_type = set_default_tensor_type

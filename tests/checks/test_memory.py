@@ -250,3 +250,23 @@ def test_without_a_device_an_empty_handout_is_missing(question):
 def test_a_device_that_cannot_be_set_up_is_ours(question):
     found = as_judged(question, code(CUDA), device="unavailable: cuda-build")
     assert set(found.values()) == {("grader-error", "memory.unavailable")}
+
+
+# ------------------------------------------------------------------ the computer's own memory
+
+
+@pytest.mark.parametrize("question", [LARGEST, OOM, FILL], ids=lambda q: type(q).__name__)
+@pytest.mark.parametrize(("asked", "outcome"), [(7_200_000_000, "review"), (10**12, "failed")])
+def test_a_layer_made_in_the_computers_memory_is_ours_where_a_course_has_that_much(
+    question, asked, outcome
+):
+    words = f"RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate {asked} bytes."
+    cell = code("nn.Linear(a, b).to('cuda')", error=words)
+    code_ = "memory.host-memory-here" if outcome == "review" else "memory.host-memory"
+    found = as_judged(question, cell)
+    assert found[question.check_ids[0]] == (outcome, code_)
+    if question is FILL:
+        small = code(CUDA, device=log(USABLE // 3))
+        assert as_judged(FILL, small, cell)["fills"] == (outcome, code_)
+        full = code(CUDA, device=log(USABLE))
+        assert as_judged(FILL, full, cell)["fills"][0] == "passed"

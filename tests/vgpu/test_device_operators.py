@@ -266,3 +266,18 @@ def test_what_a_student_forks_from_the_process_with_the_gpu_is_refused_in_pytorc
     with os.fdopen(read) as pipe:
         assert "Cannot re-initialize CUDA in forked subprocess" in pipe.read()
     os.waitpid(child, 0)
+
+
+@on_device
+def test_the_default_type_of_old_code_makes_tensors_on_the_device():
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that the function is old
+        torch.set_default_tensor_type("torch.cuda.FloatTensor")
+        assert torch.zeros(2).is_cuda
+        assert nn.Linear(2, 2).weight.is_cuda
+        torch.set_default_tensor_type(torch.cuda.HalfTensor)
+        assert torch.zeros(2).dtype == torch.float16
+        torch.set_default_tensor_type("torch.FloatTensor")
+        assert torch.zeros(2).type() == "torch.FloatTensor"
