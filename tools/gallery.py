@@ -16,9 +16,27 @@ GALLERY = Path(__file__).parent.parent / "docs" / "gallery"
 MOST_BYTES = 150_000
 COLOURS = 64
 PICTURES = (
-    ("gate", "and-or-swapped/report.html", "light", (900, 1000), "#and"),
-    ("expression", "four-neurons/report.html", "dark", (900, 760), "#xor-expression"),
-    ("gradients", "another-expression/report.html", "light", (900, 760), "#gradients"),
+    (
+        "gate",
+        "and-or-swapped/report.html",
+        "light",
+        (900, 1000),
+        "#and > details > article >> nth=0",
+    ),
+    (
+        "expression",
+        "four-neurons/report.html",
+        "dark",
+        (900, 760),
+        "#xor-expression > details > article >> nth=0",
+    ),
+    (
+        "gradients",
+        "another-expression/report.html",
+        "light",
+        (900, 760),
+        "#gradients > details > article >> nth=0",
+    ),
     ("class", "index.html", "light", (1100, 900), ""),
     ("phone", "and-or-swapped/report.html", "dark", (390, 844), ""),
 )
@@ -35,12 +53,13 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, path, scheme, (width, height), anchor in PICTURES:
             page = browser.new_page(
-                viewport={"width": width, "height": height}, color_scheme=scheme
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                reduced_motion="reduce",
             )
             page.goto((reports / path).as_uri())
-            if anchor:
-                page.locator(anchor).evaluate("(part) => part.scrollIntoView()")
-            picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            taken = page.locator(anchor).screenshot() if anchor else page.screenshot()
+            picture = Image.open(io.BytesIO(taken)).convert("RGB")
             page.close()
             out = GALLERY / f"{name}.png"
             picture.quantize(COLOURS, dither=Image.Dither.NONE).save(out, optimize=True)
