@@ -7,7 +7,7 @@ import msgspec
 
 from grader.lateness import apply_policy
 from grader.lms.handed_in import HandedIn, find_handed_in
-from grader.lms.layout import Handed
+from grader.lms.layout import Handed, identity
 from grader.lms.origin import Origin
 from grader.lms.roster import NOBODY_ABSENT, Attendance, attend, read_roster
 from grader.lms.sheets import read_sheet
@@ -54,14 +54,28 @@ def find(paths: Sequence[Path], source: Source) -> tuple[HandedIn, Attendance]:
     return handed_in, attend(people, handed_in.submissions)
 
 
-def origins_of(handed: Sequence[Handed], attendance: Attendance) -> dict[str, Origin]:
-    """Return where submissions came from; the roster's times go before a system's."""
-    return {
-        one.name: msgspec.structs.replace(
-            one.origin, submitted=attendance.submitted.get(one.name, one.origin.submitted)
-        )
-        for one in handed
-    }
+def origins_of(
+    handed: Sequence[Handed], attendance: Attendance, known: Mapping[str, Origin]
+) -> dict[str, Origin]:
+    """Return where submissions came from.
+
+    The roster's times go before a system's; where neither tells one, that of an earlier roster
+    stays, so that grading again without the roster takes back no penalty.
+
+    Args:
+        handed: what was handed in.
+        attendance: what the roster tells.
+        known: what the gradebook has, by submission.
+    """
+    origins = {}
+    for one in handed:
+        before = known.get(one.name)
+        same = before is not None and identity(before) == identity(one.origin)
+        earlier = before.submitted if before is not None and same else ""
+        times = (attendance.submitted.get(one.name, ""), one.origin.submitted, earlier)
+        submitted = next(filter(None, times), "")
+        origins[one.name] = msgspec.structs.replace(one.origin, submitted=submitted)
+    return origins
 
 
 def with_origin(report: Report, origin: Origin, policy: Policy | None) -> Report:

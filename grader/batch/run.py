@@ -129,7 +129,7 @@ def grade_batch(
     require_taken(out, reviews)
     with alone_in(out), Gradebook(out / GRADEBOOK) as gradebook:
         decisions = _decisions(reviews, assignment, names)
-        origins = origins_of(handed, attendance)
+        origins = origins_of(handed, attendance, gradebook.origins())
         gradebook.set_origins(origins)
         run = gradebook.begin_run(settings.assignment, _identity(paths, settings, assignment, only))
         if only is not None:
@@ -156,8 +156,9 @@ def grade_batch(
         rows, waiting, changes = write_class(
             out, gradebook, run, pages, assignment, language=settings.language, facts=facts
         )
-        table = render_submissions(origins, handed_in.unclaimed, attendance)
-        write_file(out / SUBMISSIONS_FILE, table)
+        if only is None:
+            table = render_submissions(origins, handed_in.unclaimed, attendance)
+            write_file(out / SUBMISSIONS_FILE, table)
     return BatchResult(
         rows=rows,
         seconds=seconds,

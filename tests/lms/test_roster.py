@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.batch.handing import origins_of
 from grader.intake import Refused
 from grader.lateness import apply_policy, read_time
 from grader.lms.layout import Handed
 from grader.lms.origin import Origin, Student
-from grader.lms.roster import attend, read_roster
+from grader.lms.roster import NOBODY_ABSENT, Attendance, attend, read_roster
 from grader.lms.sheets import parse_sheet
 from grader.model import CheckResult, Outcome, Policy, Report, TaskResult
 
@@ -141,3 +142,14 @@ def test_a_penalty_never_takes_more_than_its_share_of_what_was_earned(earned, ho
 def test_a_policy_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match=r"due|late_days|percent"):
         Policy(**wrong)
+
+
+def test_a_time_that_a_roster_gave_stays_when_grading_again_without_it(tmp_path):
+    one = handed("Anna", tmp_path, id="1", label="Anna")
+    first = origins_of([one], Attendance([], [], {"Anna": "2026-11-02"}), {})
+    assert first["Anna"].submitted == "2026-11-02"
+    assert origins_of([one], NOBODY_ABSENT, first) == first
+    other = handed("Anna", tmp_path, id="2", label="Anna")
+    assert origins_of([other], NOBODY_ABSENT, first)["Anna"].submitted == ""
+    again = origins_of([one], Attendance([], [], {"Anna": "2026-11-03"}), first)
+    assert again["Anna"].submitted == "2026-11-03"
