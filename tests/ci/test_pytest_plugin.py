@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import jsonschema
 import pytest
 
 import grader.ci.items  # before pytester notes which modules there are
@@ -119,6 +120,58 @@ def test_points_stand_in_the_properties_of_the_junit_file(show, make_report, pyt
         "code": "judge.missing",
     }
     assert sum(float(one["possible"]) for one in properties.values()) == 20
+
+
+TEXT = {"type": "string"}
+NUMBER = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}
+
+
+def element(tag, attributes, *children):
+    return {
+        "type": "object",
+        "properties": {
+            "tag": {"const": tag},
+            "attributes": {
+                "type": "object",
+                "properties": attributes,
+                "required": [*attributes],
+                "additionalProperties": False,
+            },
+            "children": {"type": "array", "items": {"anyOf": [*children] or [False]}},
+        },
+    }
+
+
+CASE = element(
+    "testcase",
+    {"classname": TEXT, "name": TEXT, "time": NUMBER},
+    element("properties", {}, element("property", {"name": TEXT, "value": TEXT})),
+    element("failure", {"message": TEXT}),
+    element("error", {"message": TEXT}),
+    element("skipped", {"type": TEXT, "message": TEXT}),
+)
+COUNTS = dict.fromkeys(("errors", "failures", "skipped", "tests", "time"), NUMBER)
+SUITE = element("testsuite", {"name": TEXT, "timestamp": TEXT, "hostname": TEXT, **COUNTS}, CASE)
+JUNIT = element("testsuites", {"name": TEXT}, SUITE)
+"""What Jenkins, GitLab and Gradle call JUnit's format, as far as pytest writes it."""
+
+
+def as_data(node):
+    children = [as_data(child) for child in node]
+    return {"tag": node.tag, "attributes": dict(node.attrib), "children": children}
+
+
+def test_the_junit_file_fits_its_schema(show, make_report, pytester):
+    report = make_report(
+        not__truth_table=(Outcome.FAILED, "judge.missing", {}, []),
+        and__truth_table=(Outcome.GRADER_ERROR, "judge.grader-error", {}, []),
+        linear_vram__explanation=(Outcome.REVIEW, "answers.to-read", {}, []),
+    )
+    show(report, "--junitxml=report.xml")
+    root = ElementTree.parse(pytester.path / "report.xml").getroot()
+    jsonschema.validate(as_data(root), JUNIT)
+    kinds = {child.tag for case in root.iter("testcase") for child in case}
+    assert kinds == {"properties", "failure", "error", "skipped"}
 
 
 HOSTILE = "]]></failure><testcase name='x'/>\x1b[31m\x00\ud800\u202e\n::error::forged\n"
