@@ -1,6 +1,6 @@
 """The layers of isolation: their names, and which of them grading other people's work needs.
 
-What each protects from is in the message catalogue under ``sandbox.layer.NAME``, for reports and
+What each protects from is in the message catalogue under ``doctor.layer-NAME``, for reports and
 `grader doctor`, and in `docs/threat-model.md`.
 """
 

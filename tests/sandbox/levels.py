@@ -27,6 +27,7 @@ class Level:
         name: of the level.
         root: whether the judge is root.
         layers: what it uses where the machine has it.
+        filtered: under a filter of system calls as containers have one.
         closed: leave the interpreter in a folder that is closed to other users, where it is.
     """
 
@@ -34,6 +35,7 @@ class Level:
     root: bool
     layers: tuple[str, ...]
     closed: bool = False
+    filtered: bool = False
 
 
 def _without(*names: str) -> tuple[str, ...]:
@@ -51,6 +53,11 @@ LEVELS = tuple(
 )
 LEVELS += (Level("root-closed", True, _without(layers.NAMESPACES), closed=True),)
 IS_ROOT = os.getuid() == 0
+FILTERED = tuple(
+    Level(f"{user}-filtered", user == "root", layers.ALL, filtered=True)
+    for user in ("root", "user")
+)
+"""All layers are asked for, and namespaces cannot be had."""
 OPEN = Level("open", IS_ROOT, (layers.PROCESS,))
 """No lock at all: here attacks work."""
 
@@ -81,6 +88,8 @@ class JudgeProcess:
             subprocess.run(["chown", "-R", str(ORDINARY_UID), folder], check=True)
             begin += ["setpriv", f"--reuid={ORDINARY_UID}", f"--regid={ORDINARY_UID}"]
             begin += ["--clear-groups"]
+        if level.filtered:
+            begin += [sys.executable, "-m", "tests.sandbox.filtered"]
         self._process = subprocess.Popen(
             [*begin, sys.executable, "-m", "tests.sandbox.judging", str(folder), *level.layers],
             stdin=subprocess.PIPE,

@@ -16,7 +16,7 @@ from grader.sandbox import layers
 from tests.sandbox.attacks import ATTACKS, INSIDE
 from tests.sandbox.exhaustion import EXHAUSTIONS
 from tests.sandbox.judging import Job
-from tests.sandbox.levels import IS_ROOT, LEVELS, OPEN, JudgeProcess, Missing
+from tests.sandbox.levels import FILTERED, IS_ROOT, LEVELS, OPEN, JudgeProcess, Missing
 
 pytestmark = pytest.mark.skipif(
     platform.system() != "Linux" or platform.machine() != "x86_64",
@@ -24,6 +24,22 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+SOME = (
+    "passwd",
+    "solution",
+    "home",
+    "address",
+    "gradebook-times",
+    "fork",
+    "execute",
+    "kill-judge",
+    "slow-judge",
+    "thread-bomb",
+    "tcp",
+    "abstract",
+    "too-much-private",
+    "note-in-file",
+)
 EXHAUSTED = [level for level in LEVELS if level.name in ("root-all", "user-no-namespaces")]
 
 
@@ -124,6 +140,19 @@ def test_an_honest_submission_may_have_what_its_limits_say(judges, name):
     }
     for level in (LEVELS[0], LEVELS[-1]):
         assert judges[level].run(Job(cells=[honest[name]])).outcomes == ["passed"]
+
+
+@pytest.mark.parametrize("level", [in_group(level) for level in FILTERED])
+def test_under_a_containers_filter_the_other_layers_hold(judges, level):
+    judge = judges[level]
+    expected = set(layers.ALL) - {layers.NAMESPACES} - (set() if level.root else {layers.USER})
+    assert set(judge.layers) == expected
+    assert layers.can_grade_others(judge.layers)
+    named = {attack.name: attack for attack in ATTACKS}
+    for name in SOME:
+        seen = judge.run(job(named[name], "script"))
+        assert not has_won(seen), f"{named[name].tries}: {seen.text}"
+        assert (seen.failed, seen.left) == ("", 0)
 
 
 @pytest.mark.parametrize("level", [in_group(level) for level in LEVELS])

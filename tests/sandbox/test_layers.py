@@ -2,7 +2,7 @@
 
 import pytest
 
-from grader.reports.isolation import describe_isolation
+from grader.messages import message
 from grader.sandbox import layers
 from grader.sandbox.session import Server, ServerFailed
 
@@ -11,14 +11,16 @@ WITHOUT_FILES = (layers.PROCESS, layers.LIMITS, layers.USER, layers.SECCOMP)
 
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_every_layer_is_described_where_it_holds_and_where_it_is_missing(language):
-    there = describe_isolation(layers.ALL, language=language)
-    absent = describe_isolation((), {"seccomp": "no\x1b[31m"}, language=language)
-    assert [words.name for words in there] == [words.name for words in absent] == list(layers.ALL)
-    assert all(words.active and not words.reason for words in there)
-    assert not any(words.active for words in absent)
-    assert len({words.text for words in (*there, *absent)}) == 2 * len(layers.ALL)
-    assert all(words.text.startswith(f"{words.name}: ") for words in (*there, *absent))
-    assert [words.reason for words in absent if words.name == "seccomp"] == ["no"]
+    there = [message(f"doctor.layer-{name}", language=language) for name in layers.ALL]
+    absent = [
+        message(f"doctor.no-layer-{name}", {"reason": "no"}, language=language)
+        for name in layers.ALL
+    ]
+    assert len({*there, *absent}) == 2 * len(layers.ALL)
+    for name, holds, missing in zip(layers.ALL, there, absent, strict=True):
+        assert f"{name}: " in holds
+        assert f"{name}: " in missing
+        assert missing.endswith("(no)")
 
 
 @pytest.mark.parametrize(
