@@ -143,14 +143,13 @@ def _annotation_words(task: TaskResult, assignment: Assignment, language: str) -
         for check in task.checks
         if check.possible > 0 and check.outcome not in (Outcome.PASSED, Outcome.NOT_RUN)
     ]
-    words: list[str] = []
-    for check in shown:
-        text = check_words(check, language=language)
-        if text in "\n".join(words):
-            continue
-        title = check_title(assignment, task.id, check.id, language=language)
-        words.append(text if len(shown) == 1 else f"{title}: {text}")
-    return "\n".join(words)
+    texts = {check.id: check_words(check, language=language) for check in shown}
+    if len(set(texts.values())) == 1:  # as where nothing was found
+        return texts[shown[0].id]
+    titles = {
+        check.id: check_title(assignment, task.id, check.id, language=language) for check in shown
+    }
+    return "\n".join(f"{titles[name]}: {text}" for name, text in texts.items())
 
 
 def _from_folder(path: Path, folder: str) -> str:

@@ -95,6 +95,13 @@ def test_the_task_that_lost_most_points_comes_first(make_report, assignment, tmp
     assert "NOT" in second
 
 
+def test_what_all_checks_of_a_task_say_is_said_once(make_report, assignment, tmp_path):
+    wrong = (Outcome.FAILED, "judge.missing", {}, [])
+    report = make_report(xor__truth_table=wrong, xor__weights=wrong)
+    (line,) = commands(report, assignment, tmp_path)
+    assert line.endswith("::Nothing was found that answers this task.")
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_a_students_text_forges_no_annotation(make_report, assignment, tmp_path, language):
     lines = commands(hostile(make_report), assignment, tmp_path, language)
