@@ -193,7 +193,8 @@ def environment_of(package: str) -> Path:
     if not (folder / "installed").exists():
         cache.mkdir(parents=True, exist_ok=True)
         run(sys.executable, "-m", "venv", "--clear", folder, folder=cache)
-        pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet", package)
+        more = ("ipykernel",) if package in WITH_KERNEL else ()
+        pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet", package, *more)
         packages = next((folder / "lib").glob("python*/site-packages"))
         (packages / "torch_from_outside.pth").write_text(sysconfig.get_path("purelib") + "\n")
         run(*pip, folder=cache)
