@@ -24,6 +24,7 @@ from grader.messages import message
 from grader.model import Check, CheckResult, Outcome, Report, Task, TaskResult
 from grader.reports.clean import clean
 from grader.reports.wording import shown_points
+from grader.sandbox.protocol import REAL
 from grader.sandbox.session import Server, ServerFailed
 
 
@@ -65,10 +66,11 @@ class Graded:
         """Return the report; None if the grader failed, and `failure` says why."""
         if self.found is None and not self.failure:
             try:
-                with Server(unsafe=True) as server:  # as `grader check`, on one's own machine
+                # As `grader check`, on one's own machine.
+                with Server(unsafe=True, real=self._card == REAL) as server:
                     judge = Judge(self.assignment, server, card=self._card, profile=self._profile)
                     self.found = judge.grade(self._submission)
-            except ServerFailed as error:
+            except (DeviceError, ServerFailed) as error:
                 self.failure = message(error.code, error.values, language=self.language)
         return self.found
 
