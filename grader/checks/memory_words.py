@@ -106,6 +106,8 @@ def nothing_on_device(view: SectionView) -> Finding:
     failure = out_of_host_memory(view) or find_failure(view)
     if failure is not None:
         return failure
+    if view.ended is not None:
+        return missing("")  # its log went with the child: the judge says how it ended
     if touches_device(view):
         return Finding(check="", outcome=Outcome.FAILED, code="memory.nothing-allocated")
     return find_attempt(view) or missing("")

@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from section import PlainChild, code, findings_of, judged, text, view_of
+from section import PlainChild, code, findings_of, judged, task_of, text, view_of
 
 from grader.checks.memory import FillMemory, LargestTensors, OutOfMemory
 from grader.checks.view import Card
+from grader.model import Outcome
 from grader.sandbox.protocol import DeviceLog, DeviceRefusal, DtypeUse
 
 USABLE = 15_200_157_696
@@ -186,6 +187,12 @@ def test_what_was_not_refused_is_told():
     assert as_judged(OOM, stopped)["out-of-memory"] == ("timeout", "memory.cell-ended")
     assert as_judged(OOM)["out-of-memory"] == ("missing", "memory.missing")
     assert as_judged(OOM, code(CUDA, error="NameError: n"))["out-of-memory"][0] == "raised"
+
+
+def test_a_child_that_ended_is_not_said_to_have_allocated_nothing():
+    view = view_of((code(CUDA)[0], None), ended=Outcome.TIMEOUT, ended_cell=1, device="virtual")
+    (finding,) = OOM.judge(task_of(OOM), view)
+    assert finding.outcome is Outcome.MISSING
 
 
 # ------------------------------------------------------------------ a full card
