@@ -218,7 +218,7 @@ def test_a_read_only_folder_is_said_before_anything_runs(base):
         done = grade(base)
         assert done.returncode == 2
         assert str(base / "out") in done.stderr
-        assert "Read-only" in done.stderr
+        assert "read-only" in done.stderr
         assert "Traceback" not in done.stderr
     finally:
         subprocess.run(["umount", str(base / "out")], check=True)
