@@ -92,6 +92,7 @@ def _print_result(result: BatchResult, out: Path, language: str) -> None:
         if number:
             console.print(plural(code, number, language=language))
     for code, names in (
+        ("cli.unreadable", [row.submission for row in result.rows if row.unreadable]),
         ("cli.absent", result.attendance.absent),
         ("cli.strangers", result.attendance.strangers),
         ("cli.unclaimed", result.unclaimed),

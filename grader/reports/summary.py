@@ -20,10 +20,12 @@ class ClassRow:
         outcomes: of each task, by id.
         check_points: points of each check, by ``task.check``.
         codes: message code of each check that did not pass, by ``task.check``.
-        waiting: ``task.check`` of everything that waits for a person.
+        waiting: ``task.check`` of everything that waits for a person; nothing where the file as
+            a whole does.
         values: what filled the messages of those checks, without what differs by chance.
         failed_to_run: whether the grader itself failed somewhere.
         stopped: whether code ran out of time or memory or crashed, or the file could not be read.
+        unreadable: whether the file could not be read.
         task_seconds: time on the clock of each task's cells, by id.
         anomalies: what is for the instructor only, as (code, values).
         digest: of what was handed in.
@@ -44,6 +46,7 @@ class ClassRow:
     stopped: bool
     task_seconds: dict[str, float]
     digest: str
+    unreadable: bool = False
     anomalies: tuple[tuple[str, dict[str, str]], ...] = ()
 
     @property
@@ -57,6 +60,7 @@ def summarize(report: Report) -> ClassRow:
     checks = {f"{task.id}.{check.id}": check for task in report.tasks for check in task.checks}
     wrong = {name: check for name, check in checks.items() if check.outcome in _WRONG}
     seconds = {cell.index: cell.seconds for cell in report.cells}
+    refused = [check for check in checks.values() if check.code == _REFUSED]
     return ClassRow(
         anomalies=tuple(note for check in checks.values() for note in check.staff),
         submission=report.submission,
@@ -72,11 +76,13 @@ def summarize(report: Report) -> ClassRow:
         waiting=tuple(
             name
             for name, check in checks.items()
-            if check.possible > 0 and check.outcome in (Outcome.REVIEW, Outcome.GRADER_ERROR)
+            if check.possible > 0
+            and check.code != _REFUSED
+            and check.outcome in (Outcome.REVIEW, Outcome.GRADER_ERROR)
         ),
         failed_to_run=any(c.outcome is Outcome.GRADER_ERROR for c in checks.values()),
-        stopped=any(cell.outcome in _STOPPED for cell in report.cells)
-        or any(check.code == _REFUSED for check in checks.values()),
+        stopped=bool(refused) or any(cell.outcome in _STOPPED for cell in report.cells),
+        unreadable=any(check.outcome is Outcome.REVIEW for check in refused),
         task_seconds={
             task.id: sum(seconds.get(index, 0.0) for index in task.cells) for task in report.tasks
         },
