@@ -128,3 +128,24 @@ def test_a_lie_about_values_gives_no_point(grade, name):
     report = grade(LIES[name])
     assert set(points(report)) <= {"not"}
     assert all(task.outcome != "grader-error" for task in report.tasks)
+
+
+@pytest.mark.parametrize(
+    ("code", "replaced"),
+    [
+        (LIES["patched-equality"], "torch.Tensor.__eq__"),
+        ("import builtins\nbuiltins.float = lambda x=0: 0.0\n" + WRONG, "builtins.float"),
+        (LIES["patched-allclose"], "torch.allclose"),
+    ],
+)
+def test_replaced_functions_are_named_to_the_instructor_only(grade, assignment, code, replaced):
+    report = grade(code)
+    notes = [note for task in report.tasks for check in task.checks for note in check.staff]
+    assert any(c == "judge.replaced" and replaced in values["names"] for c, values in notes)
+    assert "replaced functions" not in render_report(report, assignment, language="en")
+
+
+def test_an_honest_submission_replaces_nothing(grade):
+    for code in (WRONG, "import torch.optim\nopt = torch.optim.Adam([torch.zeros(1)])\n" + WRONG):
+        report = grade(code)
+        assert not any(check.staff for task in report.tasks for check in task.checks)

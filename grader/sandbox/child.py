@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import numpy
 import torch
 
@@ -44,6 +45,7 @@ from grader.sandbox.protocol import (
     Values,
 )
 from grader.sandbox.recorder import BackwardRecorder
+from grader.sandbox.replaced import Replaced
 from grader.sandbox.shell import QuietShell
 from grader.sandbox.siblings import SiblingFinder
 from grader.sandbox.untouched import Foreign, shield
@@ -54,6 +56,7 @@ shield(globals())
 
 MOST_FAILURE_CHARACTERS = 2000
 _format_exception = traceback.format_exception
+_replace = msgspec.structs.replace
 
 
 class Messages(Protocol):
@@ -161,6 +164,7 @@ class Submission:
         siblings.install()
         _hide_ourselves(missing)
         _answer_input()
+        self._replaced = Replaced()
         _seed(start.seed)
 
     def answer(self, message: FromJudge) -> FromChild:
@@ -176,7 +180,7 @@ class Submission:
 
     def _run_cell(self, cell: RunCell) -> CellDone:
         self._asking.begin_cell()
-        return self._cells.run(cell)
+        return _replace(self._cells.run(cell), replaced=self._replaced.names())
 
     def _names_of(self, file: str) -> dict[str, Foreign]:
         return self._cells.file(file).state.names

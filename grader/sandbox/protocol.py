@@ -380,6 +380,7 @@ class CellDone(
         device: what it did on the device, None if nothing.
         backward: backward runs, at most 8 kept.
         backward_count: how many there were.
+        replaced: functions of Python and PyTorch in whose place stands something else by now.
     """
 
     index: int
@@ -394,6 +395,7 @@ class CellDone(
     device: DeviceLog | None = None
     backward: tuple[BackwardRun, ...] = ()
     backward_count: int = 0
+    replaced: tuple[str, ...] = ()
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="names"):
