@@ -54,7 +54,7 @@ def hostile_report(assignment):
         cells=[1],
         comment=HOSTILE,
         reviewed=True,
-        staff=[("sandbox.secret", {"secret": "SECRET"})],
+        staff=[("judge.anomaly", {"text": "SECRET"})],
     )
     cell = CellResult(
         index=1,
@@ -116,7 +116,7 @@ def test_hostile_texts_run_nothing_in_the_browser(browser, assignment, tmp_path)
 def test_what_only_the_instructor_may_see_is_not_in_the_students_page(assignment):
     page = render_report(hostile_report(assignment), assignment, language="en")
     assert "SECRET" not in page
-    assert "sandbox.secret" not in page
+    assert "something unexpected" not in page
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
