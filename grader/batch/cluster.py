@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from grader.batch.desk import Desk, Done
-from grader.batch.grading import Grading, Job, Settings, code_digest, failed_report
+from grader.batch.grading import FEW, Grading, Job, Settings, code_digest, failed_report
 from grader.batch.pages import Drawn, SubmissionPages
 from grader.gradebook import GradebookError, Review
 from grader.lms.origin import Origin
@@ -42,6 +42,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         code: digest of the code that must grade it, see `code_digest`.
         reviews: decisions of persons on it, for its page.
         origins: where it came from, by its name, where that is known.
+        few: whether the run has but a few submissions.
     """
 
     settings: Settings
@@ -49,6 +50,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     submission: Submission
     reviews: list[Review]
     origins: dict[str, Origin]
+    few: bool = False
 
 
 class Graded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -79,7 +81,7 @@ def _graded(request: Request) -> Graded | Trouble:
     if getattr(_kept, "settings", None) != request.settings:
         if hasattr(_kept, "grading"):
             _kept.grading.close()
-        _kept.grading = Grading(request.settings)
+        _kept.grading = Grading(request.settings, few=request.few)
         _kept.settings = request.settings
     grading: Grading = _kept.grading
     if code_digest(request.settings, grading.assignment) != request.code:
@@ -114,6 +116,7 @@ class Cluster:
         self._address = address
         self._code = code_digest(settings, assignment)
         self._reader = Grading(settings)
+        self._few = False
 
     def grade(self, jobs: Sequence[Job]) -> Iterator[Done]:
         """Yield each job's answer as it arrives.
@@ -124,6 +127,7 @@ class Cluster:
                 command goes on from there.
             ServerFailed: the workers can grade nothing.
         """
+        self._few = len(jobs) <= FEW
         try:
             distributed: Untyped = importlib.import_module("distributed")
         except ImportError as error:
@@ -176,6 +180,7 @@ class Cluster:
                 submission=submission,
                 reviews=list(self._desk.pages.reviews_of(submission.name)),
                 origins={} if origin is None else {submission.name: origin},
+                few=self._few,
             )
         )
 

@@ -68,9 +68,16 @@ class Job:
     members: tuple[Member, ...] = ()
 
 
-def start_server(settings: Settings) -> Server:
-    """Return a warm server for submissions that are graded with these settings."""
-    return Server(unsafe=settings.unsafe, real=settings.card == REAL)
+FEW = 3
+"""Submissions a worker for which its server is not warmed up."""
+
+
+def start_server(settings: Settings, *, few: bool = False) -> Server:
+    """Return a warm server for submissions that are graded with these settings.
+
+    For a `few` of them, warming it up would cost more than it saves.
+    """
+    return Server(unsafe=settings.unsafe, real=settings.card == REAL, once=few)
 
 
 @functools.cache
@@ -203,9 +210,11 @@ class Grading:
 
     Args:
         settings: what decides the results.
+        few: whether there are so few that the server need not be warmed up.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, few: bool = False) -> None:
+        self._few = few
         self.assignment = load_assignment(settings.assignment).with_limits(settings.limits)
         self._settings = settings
         self._server: Server | None = None
@@ -244,7 +253,7 @@ class Grading:
 
     def _judge(self, submission: Submission) -> Report:
         if self._server is None:
-            self._server = start_server(self._settings)
+            self._server = start_server(self._settings, few=self._few)
         judge = Judge(
             self.assignment,
             self._server,

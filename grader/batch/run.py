@@ -11,7 +11,7 @@ from grader.assignments import load_assignment
 from grader.batch.alone import alone_in
 from grader.batch.cluster import Cluster
 from grader.batch.desk import Desk, Done
-from grader.batch.grading import Job, Settings, settings_digest, start_server
+from grader.batch.grading import FEW, Job, Settings, settings_digest, start_server
 from grader.batch.handing import (
     AS_IT_LIES,
     SUBMISSIONS_FILE,
@@ -144,6 +144,7 @@ def grade_batch(
                 gradebook=str((out / GRADEBOOK).resolve()),
                 run=run,
                 out=str(out.resolve()),
+                few=len(chosen) <= FEW * workers,
             )
             pool = LocalWorkers(hello, desk, assignment, count=workers)
         cached = _take_all(pool.grade(chosen), chosen, gradebook, run, progress)

@@ -37,12 +37,14 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
         gradebook: read for results that may be taken again; only the parent writes it.
         run: the run's id there.
         out: the output folder, where each submission's files are written.
+        few: whether there are but a few submissions.
     """
 
     settings: Settings
     gradebook: str
     run: int
     out: str
+    few: bool = False
 
 
 class JobLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +117,7 @@ def work(lines: Iterator[bytes], out: IO[bytes]) -> None:
         out.flush()
 
     hello = msgspec.json.decode(next(lines), type=Hello)
-    grading = Grading(hello.settings)
+    grading = Grading(hello.settings, few=hello.few)
     with Gradebook(Path(hello.gradebook)) as gradebook:
         desk = Desk(hello.settings, grading.assignment, gradebook, hello.run, Path(hello.out))
         worker = Worker(grading, desk)
