@@ -33,7 +33,7 @@ grade: $(READY)  ## grade submissions/ into reports/
 	$(BIN)/grader grade submissions --out reports
 
 test: $(READY) $(CHROMIUM_READY) lint  ## run all checks and tests
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(READY)  ## ruff, mypy, import-linter, the message catalogues
 	$(BIN)/ruff check .
