@@ -39,7 +39,10 @@ EXHAUSTIONS = (
     ),
     _one(
         "swallowed-interrupt",
-        "while True:\n    try:\n        while True: sum(range(9))\n    except BaseException: pass",
+        # A loop of Python's own has places between its tries where an interrupt gets through.
+        "count = 10**7\nkind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)\n"
+        "numbers = (ctypes.c_int * count)()\n"
+        "ctypes.CDLL(None).qsort(numbers, count, 4, kind(lambda one, other: 0))",
         gone=_WALL,
     ),
     _one(

@@ -117,14 +117,15 @@ def test_an_attack_works_where_nothing_holds_it(judges, level, attack):
 @pytest.mark.parametrize("exhaustion", EXHAUSTIONS, ids=lambda exhaustion: exhaustion.name)
 @pytest.mark.parametrize("level", [in_group(level) for level in EXHAUSTED])
 def test_what_does_not_end_is_ended(judges, level, exhaustion):
+    judge = judges[level]  # its start takes seconds, which are not the submission's
     began = time.monotonic()
-    seen = judges[level].run(exhaustion.job)
+    seen = judge.run(exhaustion.job)
     assert (tuple(seen.outcomes), tuple(seen.gone)) == (exhaustion.outcomes, exhaustion.gone)
     assert (seen.failed, seen.left) == ("", 0)
     assert time.monotonic() - began < 2 * exhaustion.job.seconds + 5
     assert len(seen.text) < 70_000
     assert bool(seen.anomalies) == (seen.gone[1:] == ["sandbox.ended.tampered"])
-    honest = judges[level].run(Job(cells=["import torch\nprint(torch.ones(2).sum())"]))
+    honest = judge.run(Job(cells=["import torch\nprint(torch.ones(2).sum())"]))
     assert (honest.outcomes, honest.text.strip()) == (["passed"], "tensor(2.)")
 
 
