@@ -17,17 +17,29 @@ WRONG = "neuron = Gate([1.0, 1.0], -0.5)"
 """An OR where an AND is asked for: the honest submission gets nothing for it."""
 FRAME = """
 import os, struct, msgspec
+token = b"a" * 8
 def send(**message):
     data = msgspec.msgpack.encode(message)
-    os.write(3, struct.pack("<I", len(data)) + data)
+    os.write(3, struct.pack("<I8s", len(data), token) + data)
 def answers(*values):
     send(type="called", kind="network", type_name="Gate", outputs=[
         {"type": "tensor", "values": [v], "shape": [1]} for v in values])
 """
+STOLEN = """
+import gc
+token = next(o for o in gc.get_objects() if type(o).__name__ == "Channel")._token
+"""
+"""The token of the question that runs: a reply to it can be forged, to the next ones not."""
+IN_ADVANCE = WRONG + "\nsend(type='cell-done', index=2, outcome='passed',"
+IN_ADVANCE += " bound=[{'name': 'neuron', 'kind': 'network', 'type_name': 'Gate'}])\n"
+AND_THEN_WAITS = "import time\ntime.sleep(0.2)\nanswers('0.0', '0.0', '0.0', '1.0')\ntime.sleep(30)"
 TAMPERING = {
-    "reply-in-advance": FRAME + WRONG + "\nsend(type='cell-done', index=2, outcome='passed',"
-    " bound=[{'name': 'neuron', 'kind': 'network', 'type_name': 'Gate'}])\n"
-    "for _ in range(50): answers('0.0', '0.0', '0.0', '1.0')",
+    "reply-without-token": FRAME + IN_ADVANCE,
+    "reply-in-advance": FRAME
+    + STOLEN
+    + IN_ADVANCE
+    + "for _ in range(50): answers('0.0', '0.0', '0.0', '1.0')",
+    "reply-and-silence": FRAME + STOLEN + IN_ADVANCE + AND_THEN_WAITS,
     "reply-after-the-cell": FRAME + WRONG + "\nimport threading, time\ndef late():\n"
     "    for _ in range(200):\n        time.sleep(0.002)\n"
     "        try: answers('0.0', '0.0', '0.0', '1.0')\n        except OSError: return\n"
@@ -35,9 +47,9 @@ TAMPERING = {
     "garbage": WRONG + "\nimport os\nos.write(3, b'x' * 100)",
     "announced-length": WRONG + "\nimport os\nos.write(3, b'\\xff\\xff\\xff\\xff')",
     "closed-descriptor": WRONG + "\nimport os\nos.close(3)",
-    "other-cell": FRAME + WRONG + "\nsend(type='cell-done', index=99, outcome='passed')",
-    "other-message": FRAME + WRONG + "\nsend(type='names', names=[])",
-    "failure-of-ours": FRAME + WRONG + "\nsend(type='failed', text='ours')",
+    "other-cell": FRAME + STOLEN + WRONG + "\nsend(type='cell-done', index=99, outcome='passed')",
+    "other-message": FRAME + STOLEN + WRONG + "\nsend(type='names', names=[])",
+    "failure-of-ours": FRAME + STOLEN + WRONG + "\nsend(type='failed', text='ours')",
 }
 LIES = {
     "replaced-descriptor": WRONG + "\nimport os\nos.dup2(os.open('/dev/null', os.O_RDWR), 3)",

@@ -158,8 +158,9 @@ class ChildSession:
     def _exchange(self, question: msgspec.Struct, deadline: float) -> object:
         connection = self._process.connection
         wire.ensure_silent(connection)
-        wire.send_frame(connection, wire.frame(question), deadline)
-        return wire.decode(wire.read_frame(connection, deadline))
+        token = wire.new_token()
+        wire.send_frame(connection, wire.frame(question, token), deadline)
+        return wire.decode(wire.read_frame(connection, token, deadline))
 
     def _end(self, gone: ChildGone) -> NoReturn:
         self._gone = gone

@@ -1,8 +1,9 @@
-"""Frames between judge and child: a 4-byte little-endian length and msgpack, never pickle.
+"""Frames between judge and child: a 4-byte little-endian length, a token, msgpack; never pickle.
 
-The child's side blocks. The judge's side never waits without a deadline, takes no more than a cap,
-keeps no more memory than bytes have arrived, and decodes strictly into the types of
-`grader.sandbox.protocol`.
+The judge makes a new token for each question, and the reply carries it back: what was written
+before its question could be read is no reply. The child's side blocks. The judge's side never waits
+without a deadline, takes no more than a cap, keeps no more memory than bytes have arrived, and
+decodes strictly into the types of `grader.sandbox.protocol`.
 """
 
 import os
@@ -19,9 +20,10 @@ shield(globals())
 
 MOST_FROM_CHILD = 8 << 20
 """Bytes of one message from a child."""
+TOKEN_BYTES = 8
 
 _AT_ONCE = 1 << 20
-_LENGTH = struct.Struct("<I")
+_HEAD = struct.Struct("<I8s")
 _ENCODE = msgspec.msgpack.Encoder().encode
 _FROM_CHILD: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
 _FROM_JUDGE: msgspec.msgpack.Decoder[FromJudge] = msgspec.msgpack.Decoder(FromJudge)
@@ -38,10 +40,15 @@ class Late(Exception):
     """The deadline passed."""
 
 
-def frame(message: msgspec.Struct) -> bytes:
-    """Return a message with its length before it."""
+def new_token() -> bytes:
+    """Return a token that nobody can have known before."""
+    return os.urandom(TOKEN_BYTES)
+
+
+def frame(message: msgspec.Struct, token: bytes) -> bytes:
+    """Return a message with its length and token before it."""
     data = _ENCODE(message)
-    return _LENGTH.pack(len(data)) + data
+    return _HEAD.pack(len(data), token) + data
 
 
 class Channel:
@@ -55,6 +62,7 @@ class Channel:
         """Use one descriptor for both directions, or one each where they are pipes."""
         self._read_fd = fd
         self._write_fd = fd if write_fd is None else write_fd
+        self._token = bytes(TOKEN_BYTES)
 
     def receive(self) -> FromJudge:
         """Return the next message.
@@ -62,16 +70,16 @@ class Channel:
         Raises:
             Gone: the judge has closed its end.
         """
-        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
+        length, self._token = _HEAD.unpack(self._take(_HEAD.size))
         return _FROM_JUDGE.decode(self._take(length))
 
     def send(self, message: FromChild) -> None:
-        """Send a message.
+        """Send the reply to the message that was received last.
 
         Raises:
             Gone: the judge has closed its end.
         """
-        rest = memoryview(frame(message))
+        rest = memoryview(frame(message, self._token))
         while rest:
             try:
                 rest = rest[_write(self._write_fd, rest) :]
@@ -145,17 +153,21 @@ def send_frame(connection: Connection, data: bytes, deadline: float) -> None:
             raise Gone from error
 
 
-def read_frame(connection: Connection, deadline: float, limit: int = MOST_FROM_CHILD) -> bytes:
-    """Return the bytes of the child's next message.
+def read_frame(
+    connection: Connection, token: bytes, deadline: float, limit: int = MOST_FROM_CHILD
+) -> bytes:
+    """Return the bytes of the child's reply to the question with this token.
 
     Raises:
         Gone: the child has closed its end.
         Late: the deadline passed.
-        ProtocolError: the message is longer than `limit` bytes.
+        ProtocolError: the message is longer than `limit` bytes, or answers another question.
     """
-    (length,) = _LENGTH.unpack(_collect(connection, _LENGTH.size, deadline))
+    length, replied_to = _HEAD.unpack(_collect(connection, _HEAD.size, deadline))
     if length > limit:
         raise ProtocolError(f"the child announced {length} bytes; {limit} are allowed")
+    if replied_to != token:
+        raise ProtocolError("the child sent a reply to another question than the one asked")
     return _collect(connection, length, deadline)
 
 

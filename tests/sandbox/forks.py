@@ -111,8 +111,9 @@ class Living:
 
     def ask(self, message: object) -> FromChild:
         data = msgspec.msgpack.encode(message)
-        self._connection.sendall(struct.pack("<I", len(data)) + data)
-        (length,) = struct.unpack("<I", self._receive(4))
+        self._connection.sendall(struct.pack("<I8s", len(data), b"question") + data)
+        length, token = struct.unpack("<I8s", self._receive(12))
+        assert token == b"question"
         return msgspec.msgpack.decode(self._receive(length), type=FromChild)
 
     def _receive(self, length: int) -> bytes:

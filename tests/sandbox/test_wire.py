@@ -47,6 +47,9 @@ MESSAGES = (
 )  # fmt: skip
 
 
+TOKEN = bytes(range(wire.TOKEN_BYTES))
+
+
 def mutated(data, source):
     """Return a message with some of its bytes changed, cut, doubled or put in."""
     data = bytearray(data)
@@ -119,18 +122,26 @@ def test_a_bomb_is_refused_at_once_and_in_little_memory(data):
 def test_a_message_that_announces_too_much_is_refused_before_it_is_read(length):
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.sendall(length.to_bytes(4, "little"))
+        theirs.sendall(length.to_bytes(4, "little") + TOKEN)
         with pytest.raises(ProtocolError, match=str(length)):
-            wire.read_frame(ours, time.monotonic() + 5)
+            wire.read_frame(ours, TOKEN, time.monotonic() + 5)
+
+
+def test_a_reply_to_an_earlier_question_is_refused():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(wire.frame(MESSAGES[1], TOKEN))
+        with pytest.raises(ProtocolError, match="another question"):
+            wire.read_frame(ours, wire.new_token(), time.monotonic() + 5)
 
 
 def test_a_message_that_comes_byte_by_byte_is_late_at_the_deadline():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.sendall((1000).to_bytes(4, "little") + b"x" * 10)
+        theirs.sendall((1000).to_bytes(4, "little") + TOKEN + b"x" * 10)
         began = time.monotonic()
         with pytest.raises(wire.Late):
-            wire.read_frame(ours, time.monotonic() + 0.2)
+            wire.read_frame(ours, TOKEN, time.monotonic() + 0.2)
         assert time.monotonic() - began < 2
 
 
