@@ -3,18 +3,19 @@
 A cell binds a name by storing to it, by storing to an attribute or item of what it names, or by
 calling something that changes it in place (``neuron.load_state_dict(...)``,
 ``nn.init.constant_(neuron.weight, 1)``). What the source does not show (``exec``, ``global`` in a
-function) is found by comparing the namespace before and after.
+function) is found by comparing the namespace before and after. What it imports from a library
+(``from random import seed``) is no work of the student's, and is told as such.
 """
 
 import ast
 import re
+import sys
 import types
-from collections.abc import Iterator
 
 import numpy
 import torch
 
-from grader.sandbox.placeholders import Placeholder
+from grader.sandbox.placeholders import Placeholder, is_library
 from grader.sandbox.protocol import BoundName
 from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import bounded, is_tensor, type_name
@@ -30,6 +31,8 @@ _SHELL_NAMES = frozenset({"In", "Out", "exit", "quit", "get_ipython"})
 _CHANGING_METHODS = frozenset({"load_state_dict", "apply", "register_buffer", "register_parameter",
                                "add_module", "append", "extend", "insert", "update"})  # fmt: skip
 _CHANGING_FUNCTIONS = frozenset({"setattr", "delattr"})
+_EVERYTHING = "*"
+_instance_dict = object.__getattribute__
 _KINDS: tuple[tuple[tuple[type, ...], str], ...] = (
     ((Module,), "network"),
     ((Placeholder,), "other"),
@@ -42,14 +45,22 @@ _KINDS: tuple[tuple[tuple[type, ...], str], ...] = (
 
 
 class _Bindings(ast.NodeVisitor):
-    """Collects what the top level of a cell binds, in the order of the source."""
+    """Collects what the top level of a cell binds, in the order of the source.
+
+    Attributes:
+        found: name, line, and whether the name's value was changed and not bound.
+        imported: the module that a name was last imported from; ``*`` for all it has.
+    """
 
     def __init__(self) -> None:
         self.found: list[tuple[str, int, bool]] = []
+        self.imported: dict[str, str] = {}
         self._aliases: dict[str, str] = {}
 
     def _bind(self, name: str, node: ast.AST, *, changed: bool = False) -> None:
         self.found.append((name, getattr(node, "lineno", 1), changed))
+        if not changed:
+            self.imported.pop(name, None)
 
     def _change(self, node: ast.AST, at: ast.AST) -> None:
         root = _root(node)
@@ -146,6 +157,8 @@ class _Bindings(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         for alias in node.names:
             self._bind(alias.asname or alias.name, node)
+            if node.module and not node.level:
+                self.imported[alias.asname or alias.name] = node.module
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         for statement in node.body:
@@ -171,6 +184,7 @@ class NameTable:
     def __init__(self, namespace: dict[str, Foreign]) -> None:
         self._namespace = namespace
         self._last: dict[str, None] = {}
+        self._of_libraries: set[str] = set()
         self._before: dict[str, int] = {}
 
     def before_cell(self) -> None:
@@ -185,7 +199,8 @@ class NameTable:
             stopped_at: the line at which it raised; what is only bound below does not count.
         """
         order: dict[str, None] = {}
-        for name, line, changed in _find_bindings(tree):
+        bindings = _read_bindings(tree)
+        for name, line, changed in bindings.found:
             if stopped_at is not None and line >= stopped_at and not self._is_new(name):
                 continue
             if changed and isinstance(self._namespace.get(name), types.ModuleType):
@@ -196,11 +211,15 @@ class NameTable:
             if type(name) is str and name not in order and self._is_new(name):
                 order[name] = None
         bound = [name for name in order if self._is_listed(name)][-MOST_NAMES:]
+        shown = {name for name, _, _ in bindings.found}
         for name in bound:
             self._last.pop(name, None)
             self._last[name] = None
+            self._of_libraries.discard(name)
+            if _is_of_library(bindings.imported.get(name if name in shown else _EVERYTHING)):
+                self._of_libraries.add(name)
         self._before = {}
-        return tuple(describe_name(name, self._namespace[name]) for name in bound)
+        return tuple(self._described(name) for name in bound)
 
     def _is_new(self, name: str) -> bool:
         if name not in self._namespace:
@@ -217,27 +236,47 @@ class NameTable:
         wanted = set(names)
         known = [name for name in self._last if not wanted or name in wanted]
         others = [name for name in names if name not in self._last]
-        return tuple(
-            describe_name(name, self._namespace[name])
-            for name in [*others, *known]
-            if self._is_listed(name)
-        )[-MOST_NAMES:]
+        return tuple(self._described(name) for name in [*others, *known] if self._is_listed(name))[
+            -MOST_NAMES:
+        ]
+
+    def _described(self, name: str) -> BoundName:
+        return describe_name(name, self._namespace[name], of_library=name in self._of_libraries)
 
 
-def _find_bindings(tree: ast.AST | None) -> Iterator[tuple[str, int, bool]]:
-    if tree is None:
-        return
+def _read_bindings(tree: ast.AST | None) -> _Bindings:
     bindings = _Bindings()
+    if tree is not None:
+        try:
+            bindings.visit(tree)
+        except RecursionError:
+            return _Bindings()
+    return bindings
+
+
+def _is_of_library(module: str | None) -> bool:
+    """Return whether a module is the interpreter's or an installed package's."""
+    if module is None or module not in sys.modules:
+        return False
     try:
-        bindings.visit(tree)
-    except RecursionError:
-        return
-    yield from bindings.found
+        file = _instance_dict(sys.modules[module], "__dict__").get("__file__")
+    except AttributeError:
+        return False
+    return file is None or (type(file) is str and is_library(file))
 
 
-def describe_name(name: str, value: object) -> BoundName:
-    """Return what `name` is bound to, judged by exact types and never by the student's code."""
+def describe_name(name: str, value: object, *, of_library: bool = False) -> BoundName:
+    """Return what `name` is bound to, judged by exact types and never by the student's code.
+
+    Args:
+        name: the name.
+        value: what it is bound to.
+        of_library: whether it was imported from a library, whose functions and classes are
+            ``other``: they are nobody's answer.
+    """
     kind = kind_of(value)
+    if of_library and kind in ("function", "instance", "class", "network-class"):
+        return BoundName(name=bounded(name, 100), kind="other", type_name=type_name(value))
     named = value if issubclass(type(value), type) else None
     return BoundName(
         name=bounded(name, 100),

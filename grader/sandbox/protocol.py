@@ -218,10 +218,10 @@ class BoundName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     Attributes:
         name: the name.
         kind: what it is now. ``network`` is an instance of `torch.nn.Module`, ``instance`` any
-            other callable object, ``network-class`` and ``class`` can be built.
+            other callable object, ``network-class`` and ``class`` can be built. A function or
+            class that was imported from a library is ``other``.
         type_name: name of its type (of the class itself for classes).
         shown: short text of a number or string, bounded; else empty.
-        gate_like: for classes and objects: callable with tensors as far as one can tell.
     """
 
     name: str

@@ -49,6 +49,22 @@ def test_kinds_are_told_by_exact_types(child):
     }  # fmt: skip
 
 
+def test_what_a_library_brings_is_no_work_of_the_students(child):
+    source = (
+        "from random import seed\nfrom torch.nn import Linear\nfrom math import floor as low\n"
+        "from torch import logical_xor\nfrom math import *\nown = seed\n"
+        "from math import ceil\ndef ceil(x): return x"
+    )
+    kinds = {bound.name: bound.kind for bound in child.cell(source).bound}
+    imported = ("seed", "Linear", "low", "logical_xor", "sqrt")
+    assert {kinds[name] for name in imported} == {"other"}
+    assert (kinds["own"], kinds["ceil"]) == ("function", "function")
+    listed = {n.name: n.kind for n in child.ask(ListNames(file=FILE, names=("seed", "own"))).names}
+    assert listed == {"seed": "other", "own": "function"}
+    again = child.cell("def seed(x): return x").bound
+    assert [(bound.name, bound.kind) for bound in again] == [("seed", "function")]
+
+
 @pytest.mark.parametrize(
     "source",
     [
