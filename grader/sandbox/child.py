@@ -180,6 +180,7 @@ class Submission:
 
     def _run_cell(self, cell: RunCell) -> CellDone:
         self._asking.begin_cell()
+        self._gates.begin_cell()
         return _replace(self._cells.run(cell), replaced=self._replaced.names())
 
     def _names_of(self, file: str) -> dict[str, Foreign]:

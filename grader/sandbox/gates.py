@@ -63,6 +63,11 @@ class GateCaller:
     def __init__(self, targets: Targets, asking: Asking) -> None:
         self._targets = targets
         self._asking = asking
+        self._known: tuple[Foreign, Owned] | None = None
+
+    def begin_cell(self) -> None:
+        """Forget what objects own: a cell may change it, and nothing may be kept alive."""
+        self._known = None
 
     def answer(self, question: CallGate) -> Called:
         """Return what the object gave for each row."""
@@ -76,8 +81,15 @@ class GateCaller:
     def _find(self, target: Target) -> Foreign:
         return self._targets.find(target)
 
+    def _owned(self, gate: Foreign, question: CallGate) -> Owned:
+        """Return what an object owns; looked for again only where it is to be changed."""
+        known = self._known
+        if known is None or known[0] is not gate or question.weights != "own":
+            self._known = known = gate, Owned(gate)
+        return known[1]
+
     def _call(self, gate: Foreign, question: CallGate) -> Called:
-        owned = Owned(gate)
+        owned = self._owned(gate, question)
         dtype, device = _input_kind(owned, question)
         inputs = _Inputs(question, dtype, device)
         changed = 0

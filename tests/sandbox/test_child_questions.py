@@ -161,6 +161,16 @@ def test_shared_parameters_are_negated_once(gate):
     assert [float(output.values[0]) for output in called.outputs] == [1, 1, 1, 0]
 
 
+def test_weights_that_a_call_made_are_negated(gate):
+    gate.cell(
+        "class Lazy:\n  w = None\n  def __call__(self, x):\n    if self.w is None: self.w = torch.ones(2)\n    return self.w @ x\nlazy = Lazy()"
+    )
+    assert gate.answers("lazy", ROWS) == [0, 1, 1, 2]
+    called = gate.call("lazy", ROWS, weights="negated")
+    assert called.changed == 1
+    assert [float(output.values[0]) for output in called.outputs] == [0, -1, -1, -2]
+
+
 def test_a_question_leaves_no_trace(gate):
     gate.cell(
         "def noisy(x):\n  print('seen', x)\n  with torch.no_grad(): neuron.fc.weight.zero_()\n  return torch.rand(1)"
@@ -176,6 +186,20 @@ def test_a_question_leaves_no_trace(gate):
         == done.output
     )
     assert "seen" not in done.output
+
+
+@pytest.mark.parametrize("draw", ["numpy.random.rand()", "numpy.random.randn()", "random.random()"])
+@pytest.mark.parametrize("drawn_before", [0, 1])
+def test_a_question_moves_no_random_numbers(gate, draw, drawn_before):
+    """Normal numbers come in pairs: one is drawn, the other waits."""
+    gate.cell(f"import random\ndef noisy(x): return torch.tensor(float({draw}))")
+    start = "numpy.random.seed(0); random.seed(0)\n" + f"_ = {draw}\n" * drawn_before
+    gate.cell(start)
+    first = gate.answers("noisy", ROWS[:1])
+    assert gate.answers("noisy", ROWS[:1]) == first
+    seen = gate.cell(draw).output
+    gate.cell(start)
+    assert gate.cell(draw).output == seen
 
 
 def test_an_endless_gate_ends_the_question_only(gate):
