@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 MOST_CALLS = 60
 """Questions that shrinking one failure may ask."""
 
-_ROWS = 64
+_ROWS = 48
 _LOW, _HIGH = -1.0, 2.0
 
 
@@ -35,7 +35,7 @@ def table_rows(inputs: int) -> tuple[Row, ...]:
 
 @functools.cache
 def mixed_rows(inputs: int) -> tuple[Row, ...]:
-    """Return the rows of a truth table in many orders and with repeats, 64 in all."""
+    """Return the rows of a truth table in many orders and with repeats, 48 in all."""
     from hypothesis import strategies
 
     rows = table_rows(inputs)

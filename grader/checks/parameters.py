@@ -1,6 +1,7 @@
 """The question how many trainable parameters given networks have."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from grader.checks.answers import find_attempt, find_failure
@@ -34,6 +35,10 @@ _MORE_WORDS = ("total", "sum", "answer", "result", "всего", "итого", "
 _COUNTING = ("parameters(", "numel", ".size", ".shape", "state_dict")
 _MOST_FUNCTIONS = 8
 _MOST_ROUNDS = 30
+_SHALLOW = 2
+
+Shape = tuple[Layer, ...]
+"""A network that the judge describes."""
 _MOST_TEXT = 2000
 _MOST_VAGUE = 2
 
@@ -345,7 +350,7 @@ def _judge_function(view: SectionView, counter: Counter | None) -> Finding:
         return Finding(_ANY, Outcome.MISSING, "parameters.no-function")
     child, target = view.child, Target(file=view.file, name=counter.bound.name)
 
-    def told(asked: tuple[tuple[Layer, ...], ...]) -> list[str]:
+    def told(asked: tuple[Shape, ...]) -> list[str]:
         called = child.ask(CountNetworks(target=target, networks=asked), Called)
         shown = [_shown(output) for output in called.outputs[: len(asked)]]
         return shown + [""] * (len(asked) - len(shown))
@@ -353,16 +358,10 @@ def _judge_function(view: SectionView, counter: Counter | None) -> Finding:
     cell = view.where(counter.bound.name)
     values = dict(graded_object(counter.bound.name, "", cell))
     made = networks()
-    wrong = {
-        network: text
-        for network, text in zip(made, told(made), strict=True)
-        if text != str(count_parameters(network))
-    }
+    wrong, by_number = _find_wrong(made, told)
     if not wrong:
         values["networks"] = str(len(made))
         return Finding(_ANY, Outcome.PASSED, "parameters.any-network-right", values)
-    # A wrong number says more about a formula than an error does.
-    by_number = {n: text for n, text in wrong.items() if whole_number(text) is not None}
     found = min(by_number or wrong, key=_size)
     for _ in range(_MOST_ROUNDS):
         simpler = simpler_networks(found)
@@ -390,12 +389,32 @@ def _judge_function(view: SectionView, counter: Counter | None) -> Finding:
     )
 
 
+def _find_wrong(
+    made: tuple[Shape, ...], told: Callable[[tuple[Shape, ...]], list[str]]
+) -> tuple[dict[Shape, str], dict[Shape, str]]:
+    """Return what is told wrongly of networks, and those of it that are numbers.
+
+    A wrong number says more about a formula than an error does. Networks come by their depth, and
+    deeper ones are not asked about once there is one: the smallest is found.
+    """
+    wrong: dict[Shape, str] = {}
+    for _, group in itertools.groupby(made, lambda network: max(_SHALLOW, len(network))):
+        part = tuple(group)
+        for network, text in zip(part, told(part), strict=True):
+            if text != str(count_parameters(network)):
+                wrong[network] = text
+        by_number = {n: text for n, text in wrong.items() if whole_number(text) is not None}
+        if by_number:
+            return wrong, by_number
+    return wrong, {}
+
+
 def _shown(output: Output) -> str:
     number = _number_of(output)
     return str(number) if number is not None else (output.text or ", ".join(output.values))[:200]
 
 
-def _size(network: tuple[Layer, ...]) -> tuple[int, int, int, str]:
+def _size(network: Shape) -> tuple[int, int, int, str]:
     """Order networks: fewer layers, fewer peculiarities, fewer parameters."""
     odd = sum((not n.bias) + n.frozen + (n.same_as >= 0) + (n.type != "linear") for n in network)
     numbers = sum(n.inputs + n.outputs + n.kernel for n in network)
