@@ -137,7 +137,11 @@ class CellRunner:
     ) -> tuple[Outcome, CellError | None, ast.AST | None]:
         del file
         shell = self._shell
-        shell.started = self._begin_notebook_cell
+
+        def begin(tree: ast.AST) -> None:
+            self._missing.enter_cell(shell.latest_file, tree, cell.source)
+
+        shell.started = begin
         # The exception lives no longer than this call, except where IPython itself keeps it.
         run_cell: Foreign = shell.run_cell
         result = run_cell(cell.source, store_history=True)
@@ -146,15 +150,16 @@ class CellRunner:
         )
         return outcome, error, shell.cell_tree
 
-    def _begin_notebook_cell(self, tree: ast.AST) -> None:
-        self._missing.enter_cell(self._shell.latest_file, tree)
-
     def _run_script(
         self, cell: RunCell, file: File
     ) -> tuple[Outcome, CellError | None, ast.AST | None]:
         script = file.script
+
+        def begin(tree: ast.AST) -> None:
+            self._missing.enter_cell(cell.file, tree, cell.source)
+
         try:
-            script.run(cell, self._missing.enter_cell)
+            script.run(cell, begin)
         except BaseException as raised:  # noqa: BLE001 - whatever the student's code raises
             outcome, error = judge_end(raised, cell.file, before=cell.line - 1)
             return outcome, error, script.tree

@@ -98,10 +98,14 @@ class MissingFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             self.missing.add(name)
             sys.modules[name] = _placeholder_module(name)
 
-    def enter_cell(self, filename: str, tree: ast.AST) -> None:
+    def enter_cell(self, filename: str, tree: ast.AST, source: str) -> None:
         """Say which cell runs: its guarded imports fail as usual, the others are noted."""
-        self._guarded = (filename, tuple(_guarded_lines(tree)))
-        for name in _imported_names(tree):
+        self._guarded = (filename, ())
+        if "import" not in source:  # most cells, and a walk through a tree takes its time
+            return
+        nodes = list(ast.walk(tree))
+        self._guarded = (filename, tuple(_guarded_lines(nodes)))
+        for name in _imported_names(nodes):
             if name in self.missing:
                 self._met.append(name)
 
@@ -165,10 +169,10 @@ def _placeholder_module(name: str) -> ModuleType:
     return module  # type: ignore[no-any-return]
 
 
-def _guarded_lines(tree: ast.AST) -> list[range]:
+def _guarded_lines(nodes: Iterable[ast.AST]) -> list[range]:
     return [
         range(node.body[0].lineno, (node.body[-1].end_lineno or node.body[-1].lineno) + 1)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Try) and any(_catches_import(part) for part in node.handlers)
     ]
 
@@ -181,9 +185,9 @@ def _catches_import(handler: ast.ExceptHandler) -> bool:
     )
 
 
-def _imported_names(tree: ast.AST) -> list[str]:
+def _imported_names(nodes: Iterable[ast.AST]) -> list[str]:
     names: list[str] = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names += [alias.name.partition(".")[0] for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

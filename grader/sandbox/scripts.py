@@ -30,18 +30,18 @@ class ScriptRunner:
         self._namespace = namespace
         self._flags = 0
 
-    def run(self, cell: RunCell, begin: Callable[[str, ast.AST], None]) -> None:
+    def run(self, cell: RunCell, begin: Callable[[ast.AST], None]) -> None:
         """Run a piece; what it raises goes through.
 
         Args:
             cell: the piece.
-            begin: told file name and tree before it runs.
+            begin: told the tree before it runs.
         """
         self.tree = None
         tree = self._parse(cell.source)
         ast.increment_lineno(tree, cell.line - 1)
         self.tree = tree
-        begin(cell.file, tree)
+        begin(tree)
         code = compile(tree, cell.file, "exec", self._flags, dont_inherit=True)
         # `from __future__ import annotations` at the top holds for the rest of the file.
         self._flags |= code.co_flags & _FUTURE_FLAGS
