@@ -3,8 +3,8 @@
     python benchmarks/sandbox.py
 
 Prints medians of the time on the clock and of the processor time of the child and its server, with
-the layers of this machine: fork to ready, a round trip, a hundred inputs to one gate, a trivial
-submission with its end, and the same without locks. The locks cost the difference of both.
+the layers of this machine: fork to ready, a round trip, a trivial cell, a hundred inputs to one
+gate, a trivial submission with its end, and the same without locks, which cost the difference.
 """
 
 import statistics
@@ -78,6 +78,8 @@ def measure(server: Server, name: str) -> None:
         child.run_cell(cell(GATE), seconds_wall=20)
         question = ListNames(file="homework.ipynb")
         print(f"  round trip            {milliseconds(lambda: child.ask(question, Names)):8.2f} ms")
+        trivial = milliseconds(lambda: child.run_cell(cell("x = 1"), seconds_wall=20))
+        print(f"  trivial cell          {trivial:8.2f} ms")
         rows = tuple((float(n % 2), float(n // 2 % 2)) for n in range(100))
         target = Target(file="homework.ipynb", name="neuron")
         gate = CallGate(target=target, form="vector", rows=rows)

@@ -24,7 +24,7 @@ from grader.sandbox.session import ServerFailed
 _AHEAD = 4
 """Submissions given to the cluster for each of its threads; the rest wait here, as paths."""
 
-_CONNECT_SECONDS = 20
+_CONNECT_SECONDS = 10
 
 Untyped: TypeAlias = Any
 """An object of `distributed`, which has no types."""

@@ -1,8 +1,6 @@
 """Cells run as IPython runs them, scripts as Python does; both end within their bounds."""
 # ruff: noqa: E501 - students' code reads best uncut
 
-import statistics
-
 import pytest
 
 
@@ -206,8 +204,3 @@ def test_the_grader_and_its_tools_are_placeholders(child):
     done = child.cell("import grader.sandbox.protocol, hypothesis\nhypothesis.given()")
     assert done.placeholders == ("grader", "hypothesis")
     assert done.error.placeholder == "hypothesis"
-
-
-def test_a_trivial_cell_costs_less_than_three_milliseconds(child):
-    child.cell("x = 1")
-    assert statistics.median(child.cell("x = 1").seconds for _ in range(20)) < 0.003
