@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from grader.lms.sheets import read_sheet
+from grader.vgpu.build import default_cache_folder
 
 ROOT = Path(__file__).parent.parent
 SUBMISSIONS = ROOT / "submissions"
@@ -52,7 +53,12 @@ def run(line, folder):
         capture_output=True,
         text=True,
         timeout=300,
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(folder)},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(folder),
+            "XDG_CACHE_HOME": str(default_cache_folder().parent),  # to compile nothing anew
+        },
     )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from grader.ci.gradescope import pinned, results
 from grader.cli.main import main
 from grader.model import Outcome
+from grader.vgpu.build import default_cache_folder
 from tests.test_samples import SUBMISSIONS
 
 FORMATS = {"enum": ["text", "html", "simple_format", "md", "ansi"]}
@@ -124,9 +125,9 @@ def root(tmp_path_factory):
             (root / "source" / entry.filename).chmod(stat.S_IMODE(entry.external_attr >> 16))
     (root / "venv").symlink_to(Path(sys.prefix))
     shutil.copy(root / "source" / "run_autograder", root / "run_autograder")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grader"
-    if cache.is_dir():  # the native core, which takes a minute to compile
-        shutil.copytree(cache, root / "cache" / "grader")
+    core = default_cache_folder() / "vgpu"
+    if core.is_dir():  # it takes a minute to compile
+        shutil.copytree(core, root / "cache" / "grader" / "vgpu")
     return root
 
 
@@ -146,7 +147,8 @@ def run(root, *files):
 
 
 def test_the_archive_holds_what_grades_and_no_solution(root):
-    names = {path.relative_to(root / "source").as_posix() for path in root.rglob("source/**/*")}
+    source = root / "source"
+    names = {path.relative_to(source).as_posix() for path in source.rglob("*")}
     assert {"setup.sh", "run_autograder", "requirements.txt", "assignment/assignment.py"} <= names
     assert not [name for name in names if "solution." in name or "handout" in name]
     subprocess.run(["bash", "-n", str(root / "source" / "setup.sh")], check=True)
