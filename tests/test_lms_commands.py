@@ -3,6 +3,7 @@
 import csv
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -87,16 +88,25 @@ def fill_reviews(path):
         writer.writerows(rows)
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("course")
+def follow_the_document(folder):
+    """Run its commands in a folder, where `said.json` keeps what they print."""
+    folder.mkdir()
     download(folder)
     lines = commands()
     assert 3 <= len(lines) <= 5
     said = [run(lines[0], folder)]
-    before = json.loads((folder / "hw1" / "Petrov Pavel" / "result.json").read_text("utf-8"))
+    shutil.copy(folder / "hw1" / "Petrov Pavel" / "result.json", folder / "before.json")
     fill_reviews(folder / "hw1" / "review.csv")
     said += [run(line, folder) for line in lines[1:]]
+    (folder / "said.json").write_text(json.dumps(said), "utf-8")
+
+
+@pytest.fixture
+def done(once):
+    folder = once.made("course", follow_the_document)
+    before, said = (
+        json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("before", "said")
+    )
     return folder, before, said
 
 

@@ -10,7 +10,6 @@ from grader.cli.main import main
 from grader.intake import read_submission
 from grader.judge import Judge
 from grader.messages import message
-from grader.sandbox.session import Server
 
 GATE = """
 import torch
@@ -49,12 +48,6 @@ LIMITS = {
     "device_cell_seconds": 3.0,
     "memory_bytes": 512 << 20,
 }
-
-
-@pytest.fixture(scope="module")
-def server():
-    with Server() as server:
-        yield server
 
 
 @pytest.fixture

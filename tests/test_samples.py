@@ -20,20 +20,12 @@ from grader.messages import message
 from grader.reports.html import render_report
 from grader.reports.json import as_result
 from grader.reports.terminal import print_report
-from grader.sandbox.session import Server
 from tests.expectation import differences, read_expectation
 
 REPOSITORY = Path(__file__).parent.parent
 SUBMISSIONS = REPOSITORY / "submissions"
 REFERENCE = REPOSITORY / "reference" / "intro_to_torch"
 SAMPLES = sorted(path.parent for path in SUBMISSIONS.glob("*/expect.toml"))
-
-
-@pytest.fixture(scope="module")
-def server():
-    with Server() as server:
-        server.wait()
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +41,10 @@ def grade(server):
 
 
 @pytest.fixture(scope="module")
-def grade_without_device():
+def grade_without_device(server_without_device):
     """Return the same for a machine that has no device of any kind."""
-    assignment = load_assignment("intro-to-torch")
-    with Server(device=False) as server:
-        yield lambda path: Judge(assignment, server).grade(read_submission(path))
+    judge = Judge(load_assignment("intro-to-torch"), server_without_device)
+    return lambda path: judge.grade(read_submission(path))
 
 
 def test_there_are_samples_of_everything():
@@ -69,9 +60,11 @@ def test_the_samples_are_those_that_their_sources_make():
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
-def test_a_sample_gets_what_it_expects(grade, sample):
+def test_a_sample_gets_what_it_expects(server, once, sample):
     expected = read_expectation(sample / "expect.toml")
-    report = grade(sample, card=expected.run.card, profile=expected.run.profile)
+    card, profile = expected.run.card, expected.run.profile
+    judge = Judge(load_assignment("intro-to-torch"), server, card=card, profile=profile)
+    report = once.report(judge, read_submission(sample))
     assert not differences(expected, report), "\n".join(differences(expected, report))
 
 

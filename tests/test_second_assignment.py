@@ -8,7 +8,6 @@ import pytest
 from grader.assignments import load_assignment
 from grader.intake import read_submission
 from grader.judge import Judge
-from grader.sandbox.session import Server
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "writing-an-assignment.md"
 
@@ -55,9 +54,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def judge(folder):
-    with Server(device=False) as server:
-        yield Judge(load_assignment(str(folder)), server)
+def judge(folder, server_without_device):
+    return Judge(load_assignment(str(folder)), server_without_device)
 
 
 def test_the_example_of_the_documentation_can_be_loaded(folder):

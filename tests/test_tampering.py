@@ -10,7 +10,6 @@ from grader.judge import Judge
 from grader.reports.html import render_class, render_report
 from grader.reports.html.class_view import RunFacts
 from grader.reports.summary import summarize
-from grader.sandbox.session import Server
 from tests.test_running import BEFORE
 
 WRONG = "neuron = Gate([1.0, 1.0], -0.5)"
@@ -84,27 +83,26 @@ def assignment():
 
 
 @pytest.fixture(scope="module")
-def grade(assignment, tmp_path_factory):
+def grade(assignment, server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tampering")
-    with Server() as server:
 
-        def graded(code):
-            cells = [("## Задача 2", BEFORE[1]), ("## Задача 3", code)]
-            notebook = {
-                "nbformat": 4,
-                "nbformat_minor": 5,
-                "metadata": {},
-                "cells": [
-                    {"cell_type": kind, "source": text, "metadata": {}, "outputs": []}
-                    for pair in cells
-                    for kind, text in zip(("markdown", "code"), pair, strict=True)
-                ],
-            }
-            path = folder / "ivanova.ipynb"
-            path.write_text(json.dumps(notebook))
-            return Judge(assignment, server).grade(read_submission(path))
+    def graded(code):
+        cells = [("## Задача 2", BEFORE[1]), ("## Задача 3", code)]
+        notebook = {
+            "nbformat": 4,
+            "nbformat_minor": 5,
+            "metadata": {},
+            "cells": [
+                {"cell_type": kind, "source": text, "metadata": {}, "outputs": []}
+                for pair in cells
+                for kind, text in zip(("markdown", "code"), pair, strict=True)
+            ],
+        }
+        path = folder / "ivanova.ipynb"
+        path.write_text(json.dumps(notebook))
+        return Judge(assignment, server).grade(read_submission(path))
 
-        yield graded
+    return graded
 
 
 def points(report):

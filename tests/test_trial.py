@@ -6,7 +6,6 @@ import pytest
 
 from grader.assignments import load_assignment
 from grader.messages import LANGUAGES, message
-from grader.sandbox.session import Server
 from grader.trial import try_assignment
 
 DECLARATION = """
@@ -43,14 +42,8 @@ def notebook(source, heading="# Task 1"):
     return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [text, code]})
 
 
-@pytest.fixture(scope="module")
-def server():
-    with Server(unsafe=True, device=False) as server:
-        yield server
-
-
 @pytest.fixture
-def remarks(tmp_path, server):
+def remarks(tmp_path, server_without_device):
     """Return a function that writes an assignment and gives what its trial says, by code."""
 
     def tried(declaration=DECLARATION, *, solution=RIGHT, handout=EMPTY, heading="# Task 1"):
@@ -61,7 +54,7 @@ def remarks(tmp_path, server):
                 text = notebook(source, heading)
                 (tmp_path / folder / "homework.ipynb").write_text(text, encoding="utf-8")
         assignment = load_assignment(str(tmp_path))
-        found = list(try_assignment(str(tmp_path), assignment, server))
+        found = list(try_assignment(str(tmp_path), assignment, server_without_device))
         for remark in found:
             for language in LANGUAGES:
                 assert "{" not in message(remark.code, remark.values, language=language)

@@ -1,4 +1,4 @@
-"""Reports made by hand, for what no sample shows, and one warm server for the rest."""
+"""Reports made by hand, for what no sample shows, and the one warm server for commands."""
 
 from contextlib import nullcontext
 
@@ -6,7 +6,6 @@ import pytest
 
 from grader.assignments import load_assignment
 from grader.model import CheckResult, Outcome, Report, TaskResult, task_outcome
-from grader.sandbox.session import Server
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +58,6 @@ def make_report(assignment):
         )
 
     return make
-
-
-@pytest.fixture(scope="session")
-def server():
-    with Server(unsafe=True) as server:
-        server.wait()
-        yield server
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from grader.cli.main import main
 from grader.judge import Judge
+from tests.once import asked_of
 from tests.test_samples import SAMPLES, SUBMISSIONS
 
 
@@ -31,6 +32,8 @@ def by_pytest(path, folder):
         "no:cacheprovider",
         "-p",
         "no:hypothesispytest",
+        "-p",
+        "no:unraisableexception",  # which collects the garbage of this whole process, each time
         "-c",
         str(folder / "pytest.ini"),
     ]
@@ -38,21 +41,31 @@ def by_pytest(path, folder):
     return reports.checks, code
 
 
-@pytest.fixture
-def judged_once(monkeypatch):
-    """Judge each submission once for all that ask the same: half of the time of the test."""
-    known = {}
-    judge = Judge.grade
+@pytest.fixture(scope="session")
+def batch(once):
+    """Return what `grader grade` writes for all samples."""
 
-    def grade(self, submission):
-        asked = (self._card, self._profile, len(self._tasks), repr(self._assignment.keys))
-        key = (submission.digest, repr(self._assignment.limits), asked)
-        if key not in known:
-            known[key] = judge(self, submission)
-        return known[key]
+    def grade(out):
+        arguments = ["grade", str(SUBMISSIONS), "--out", str(out), "--workers", "2"]
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, done.output
+
+    return once.made("batch", grade)
+
+
+@pytest.fixture
+def asked(monkeypatch, once):
+    """Let commands take a report that an equal judge has made; return what they ask for."""
+    found, really = set(), Judge.grade
+
+    def grade(judge, submission):
+        found.add(asked_of(judge, submission))
+        with monkeypatch.context() as patch:
+            patch.setattr(Judge, "grade", really)
+            return once.report(judge, submission)
 
     monkeypatch.setattr(Judge, "grade", grade)
-    return known
+    return found
 
 
 def checks_of(result):
@@ -63,17 +76,13 @@ def checks_of(result):
     }
 
 
-def test_check_and_grade_and_pytest_agree_on_every_sample(tmp_path, shared_server, judged_once):
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
+def test_check_and_grade_and_pytest_agree(sample, tmp_path, batch, shared_server, asked):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    out = tmp_path / "out"
-    arguments = ["grade", str(SUBMISSIONS), "--out", str(out), "--workers", "2"]
-    done = CliRunner().invoke(main, arguments)
-    assert done.exit_code == 0, done.output
-    for sample in SAMPLES:
-        graded = json.loads((out / sample.name / "result.json").read_bytes())
-        checked = CliRunner().invoke(main, ["check", str(sample), "--json"])
-        tested, code = by_pytest(sample, tmp_path)
-        assert checks_of(json.loads(checked.stdout)) == checks_of(graded), sample.name
-        assert tested == checks_of(graded), sample.name
-        assert code == checked.exit_code, sample.name
-    assert len(judged_once) <= len(SAMPLES)
+    graded = json.loads((batch / sample.name / "result.json").read_bytes())
+    checked = CliRunner().invoke(main, ["check", str(sample), "--json"])
+    tested, code = by_pytest(sample, tmp_path)
+    assert checks_of(json.loads(checked.stdout)) == checks_of(graded)
+    assert tested == checks_of(graded)
+    assert code == checked.exit_code
+    assert len(asked) == 1, "check and pytest asked for different things"

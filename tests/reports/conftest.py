@@ -1,4 +1,4 @@
-"""Reports of the samples, graded once a process, their pages, and a browser to open them in."""
+"""Reports of the samples, their pages, and a browser to open them in."""
 
 import os
 import shutil
@@ -11,7 +11,6 @@ from grader.intake import read_submission
 from grader.judge import Judge
 from grader.reports.html import RunFacts, render_class, render_report
 from grader.reports.summary import summarize
-from grader.sandbox.session import Server
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 LANGUAGES = ("en", "ru")
@@ -24,16 +23,15 @@ def assignment():
 
 
 @pytest.fixture(scope="session")
-def reports(assignment):
+def reports(assignment, server, once):
     """The reports of all samples but the longest, by name."""
     folders = sorted(path.parent for path in SUBMISSIONS.glob("*/expect.toml"))
-    with Server() as server:
-        judge = Judge(assignment, server)
-        return {
-            folder.name: judge.grade(read_submission(folder))
-            for folder in folders
-            if folder.name not in LONG
-        }
+    judge = Judge(assignment, server)
+    return {
+        folder.name: once.report(judge, read_submission(folder))
+        for folder in folders
+        if folder.name not in LONG
+    }
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,31 @@
+"""What tests of several folders share."""
+
+import os
+
+import pytest
+
+from grader.sandbox.session import Server
+from tests.once import Once
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory) -> Once:
+    """The place for what all workers of this session need, and one of them makes."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return Once(shared / "once")
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A warm server, one a worker of pytest-xdist: to start one takes seconds."""
+    with Server() as server:
+        server.wait()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server_without_device():
+    """The same as on a machine that has no device of any kind."""
+    with Server(device=False) as server:
+        yield server
