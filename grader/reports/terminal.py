@@ -1,8 +1,11 @@
 """The report of `grader check` in a terminal: score, first thing to fix, a line a task."""
 
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -68,25 +71,25 @@ def _print_head(out: Console, report: Report, assignment: Assignment, language: 
     if report.to_review:
         waiting = {"points": shown_points(report.to_review, language)}
         line.append(", " + message("cli.to-review", waiting, language=language), style="cyan")
-    out.print(line)
+    _print_wrapped(out, line)
     found = first_to_fix(report)
     if found is None:
         if all_passed(report):
-            out.print(Text(message("cli.all-right", language=language), style="green"))
+            _print_wrapped(out, Text(message("cli.all-right", language=language), style="green"))
     else:
         task, check = found
         fix = Text(message("cli.fix-first", language=language) + ": ", style="bold red")
         title = assignment.task(task.id).title[language]
         fix.append(f"{title}. {check_text(check, language)}", style="not bold default")
-        out.print(fix)
+        _print_wrapped(out, fix)
         if has_message(f"{check.code}.explain", language):
             more = message("cli.explain-more", {"code": check.code}, language=language)
-            out.print(Text(more, style="dim"))
+            _print_wrapped(out, Text(more, style="dim"))
     if report.late is not None:
-        out.print(Text(late_text(report.late, language), style="yellow"))
+        _print_wrapped(out, Text(late_text(report.late, language), style="yellow"))
     for code, values in report.notes:
         if has_message(code, language):
-            out.print(Text("• " + clean(message(code, values, language=language))))
+            _print_wrapped(out, Text("• " + clean(message(code, values, language=language))))
     out.print()
 
 
@@ -104,25 +107,45 @@ def _print_task(out: Console, task: TaskResult, assignment: Assignment, language
         values = {"graded": shown_name, "cell": str(cell)}
         words = message("cli.graded", values, language=language)
         head.append(f"  {clean_line(words)}", style="not bold dim")
-    out.print(head)
+    _print_wrapped(out, head)
     for check in shown:
         icon, style = _ADVICE if is_advice(check) else _STYLES.get(check.outcome, _BAD)
-        line = Text()
+        line = Text().append(f"{icon} ", style=style)
         if is_advice(check):
             line.append(message("page.advice", language=language) + ": ", style="cyan")
         line.append(f"{titles[check.id]}: ", style="default")
         line.append(check_text(check, language), style="default")
-        _print_hanging(out, Text(icon, style=style), line)
+        _print_wrapped(out, line, first="  ", rest="    ")
         for evidence in check.evidence:
             if evidence.get("kind") == "counterexample":
                 _print_counterexample(out, evidence, language)
 
 
-def _print_hanging(out: Console, mark: Text, line: Text) -> None:
-    """Print a mark and beside it a text whose further lines stand below its first."""
-    row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_row(Text(" "), mark, line)
-    out.print(row)
+def _print_wrapped(out: Console, text: Text, *, first: str = "", rest: str = "") -> None:
+    """Print a text with one indent before its first line and another before the rest."""
+    indent = first
+    for line in _wrapped(text, max(10, out.width - len(rest))):
+        out.print(Text(indent).append_text(line), soft_wrap=True)
+        indent = rest
+
+
+def _wrapped(text: Text, width: int) -> Iterator[Text]:
+    """Yield the lines of a text, broken at its spaces.
+
+    Rich breaks at no-break spaces as well, which would tear numbers apart.
+    """
+    for line in text.split("\n", allow_blank=True):
+        breaks = [0]
+        for word in re.finditer(r"[^ ]+", line.plain):
+            while cell_len(line.plain[breaks[-1] : word.end()]) > width:
+                if breaks[-1] < word.start():
+                    breaks.append(word.start())
+                else:  # one word that is wider than the screen
+                    fits = chop_cells(word.group()[breaks[-1] - word.start() :], width)[0]
+                    breaks.append(breaks[-1] + len(fits))
+        for part in line.divide(breaks[1:]):
+            part.rstrip()
+            yield part
 
 
 def _print_counterexample(out: Console, evidence: dict[str, str], language: str) -> None:
@@ -136,11 +159,11 @@ def _print_foot(out: Console, report: Report, language: str, page: Path | None) 
     out.print()
     if report.figures:
         card = message(f"device.card-{report.figures}", {"card": report.card}, language=language)
-        out.print(Text(clean_line(card), style="dim"))
+        _print_wrapped(out, Text(clean_line(card), style="dim"))
     if report.isolation:
         layers = {"layers": ", ".join(report.isolation)}
-        out.print(Text(message("cli.isolation", layers, language=language), style="dim"))
+        _print_wrapped(out, Text(message("cli.isolation", layers, language=language), style="dim"))
     else:
-        out.print(Text(message("cli.isolation-none", language=language), style="dim"))
+        _print_wrapped(out, Text(message("cli.isolation-none", language=language), style="dim"))
     if page is not None:
         out.print(message("cli.page", {"path": str(page)}, language=language))

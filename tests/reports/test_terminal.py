@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from grader.assignments import load_assignment
@@ -13,15 +14,15 @@ from grader.reports.terminal import print_report
 INPUTS = {"inputs": "(0, 1)", "actual": "1", "expected": "0"}
 
 
-def shown(*, language="en", width=60):
+def shown(*, language="en", width=60, code="gate.wrong-row", values=INPUTS):
     checks = [
         CheckResult(
             id="truth-table",
             outcome=Outcome.FAILED,
             points=0,
             possible=75,
-            code="gate.wrong-row",
-            values=INPUTS,
+            code=code,
+            values=values,
         ),
         CheckResult(
             id="weights", outcome=Outcome.NOT_RUN, points=0, possible=25, code="gate.waits"
@@ -58,3 +59,25 @@ def test_further_lines_of_a_check_stand_below_its_first():
 
 def test_no_escape_is_printed_where_there_is_no_terminal():
     assert "\x1b" not in shown()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("width", range(20, 90, 7))
+def test_a_number_is_never_broken_over_two_lines(language, width):
+    number = "7\u00a0599\u00a0030\u00a0272"
+    values = {"dtype": "float16", "most_elements": number, "most_bytes": number}
+    text = shown(language=language, width=width, code="memory.dtype-missing", values=values)
+    assert text.count(number) == 4  # as what to fix first, and at its check
+
+
+def test_no_line_ends_in_spaces_below_the_table():
+    head, _, rest = shown(width=50).partition("0/1")
+    assert [line for line in rest.splitlines() if line.strip()]
+    assert not [line for line in rest.splitlines()[1:] if line != line.rstrip()]
+
+
+def test_a_word_that_is_wider_than_the_screen_is_folded_and_kept_whole():
+    word = "漢" * 40 + "x" * 50
+    text = shown(width=30, code="gate.raises", values={"graded_name": word, "text": "E"})
+    assert max(map(cell_len, text.splitlines())) <= 30
+    assert text.replace("\n", "").replace(" ", "").count(word) == 2
