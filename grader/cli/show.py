@@ -13,6 +13,8 @@ from grader.cli.main import GRADER_FAILED, INTERRUPTED, WRONG_USE
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from grader.intake import Refused
+
 
 class WrongUse(Exception):
     """The user asked for something that cannot be.
@@ -41,6 +43,16 @@ def say(code: str, values: Mapping[str, str] | None = None, *, language: str) ->
     from grader.reports.clean import clean
 
     error_console().print(clean(message(code, values, language=language)))
+
+
+def say_refused(refused: "Refused", *, language: str) -> None:
+    """Say on standard error why a submission cannot be read, and what can be done."""
+    from grader.messages import has_message
+
+    say(refused.code, refused.values, language=language)
+    longer = f"{refused.code}.explain"
+    if has_message(longer, language):
+        say(longer, language=language)
 
 
 def reason_of(error: OSError, *, language: str) -> str:
@@ -74,7 +86,10 @@ def _explain(error: Exception, *, language: str) -> int | None:
     from grader.intake import Refused
     from grader.sandbox.session import ServerFailed
 
-    if isinstance(error, AssignmentError | DeviceError | GradebookError | Refused | WrongUse):
+    if isinstance(error, Refused):
+        say_refused(error, language=language)
+        return WRONG_USE
+    if isinstance(error, AssignmentError | DeviceError | GradebookError | WrongUse):
         say(error.code, error.values, language=language)
         return WRONG_USE
     if isinstance(error, ServerFailed):

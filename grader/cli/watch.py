@@ -15,7 +15,7 @@ from rich.console import Console
 
 from grader.cli.check import Wanted, declared, judge_of, require_sensible, show, start_server
 from grader.cli.main import PASSED
-from grader.cli.show import WrongUse, guarded, say
+from grader.cli.show import WrongUse, guarded, say, say_refused
 from grader.intake import Refused, read_submission
 from grader.intake.archive import is_skipped
 from grader.intake.names import format_of
@@ -60,7 +60,7 @@ def _follow(wanted: Wanted, judge: Judge, assignment: Assignment) -> None:
     before: Report | None = None
     for submission in saved_submissions(wanted.path):
         if isinstance(submission, Refused):
-            say(submission.code, submission.values, language=wanted.language)
+            say_refused(submission, language=wanted.language)
             continue
         report = judge.grade(submission)
         out = Console()

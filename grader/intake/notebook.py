@@ -4,6 +4,7 @@ Decoding is typed and skips unknown fields, so metadata and pictures in outputs 
 nothing. The reference for the format is nbformat's JSON schema, `nbformat.v4.5.schema.json`.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +93,8 @@ def _as_utf8(data: bytes, file: str) -> bytes:
         raise refuse("empty", file)
     if start.startswith(b"<"):
         raise refuse("html", file)
+    if start.startswith(b"%pdf"):
+        raise refuse("pdf", file)
     if data.startswith((b"PK\x03\x04", b"\x1f\x8b")):
         raise refuse("is-archive", file)
     try:
@@ -111,7 +114,18 @@ def _decoded_header(data: bytes, file: str) -> tuple[_Header, bytes]:
     except msgspec.ValidationError as error:
         raise refuse("not-a-notebook", file, detail=_reason(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        line = _line_of_conflict(data)
+        if line is not None:
+            raise refuse("merge-conflict", file, line=line) from error
         raise refuse("broken-json", file, detail=_reason(error)) from error
+
+
+def _line_of_conflict(data: bytes) -> int | None:
+    """Return the line on which git left the two sides of a merge to be chosen from, if it did."""
+    start = re.search(rb"^<{7} ", data, re.MULTILINE)
+    if start is None or not re.search(rb"^>{7} ", data[start.end() :], re.MULTILINE):
+        return None
+    return data.count(b"\n", 0, start.start()) + 1
 
 
 def _require_format_4(header: _Header, file: str) -> None:

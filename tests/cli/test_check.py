@@ -8,7 +8,7 @@ from grader.cli.check import Wanted, check_once, exit_code
 from grader.cli.help import asked_language, option_code
 from grader.cli.main import main
 from grader.cli.watch import check_on_save
-from grader.messages import LANGUAGES, has_message
+from grader.messages import LANGUAGES, has_message, message
 from grader.model import CheckResult, Outcome, Points, Report, TaskResult
 
 SAMPLES = Path(__file__).parent.parent.parent / "submissions"
@@ -55,6 +55,14 @@ def test_a_path_with_a_slip_is_told_the_nearest(refused, tmp_path, language):
 def test_a_path_that_is_like_nothing_is_told_the_notebooks_there(refused, tmp_path):
     (tmp_path / "ivanova.ipynb").write_text("{}", encoding="utf-8")
     assert "ivanova.ipynb" in refused(wanted(tmp_path / "x"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_file_that_cannot_be_read_is_told_what_to_do(refused, tmp_path, language):
+    path = tmp_path / "homework.ipynb"
+    path.write_bytes(b"%PDF-1.7")
+    said = refused(wanted(path, language=language))
+    assert message("intake.pdf.explain", language=language) in said
 
 
 def test_a_task_with_a_slip_is_told_the_nearest(refused):

@@ -80,12 +80,24 @@ def test_a_notebook_with_any_change_is_a_submission_or_refused(data):
         (b'{"nbformat": 4, "cells": [{"source": "no type"}]}', "not-a-notebook"),
         (b'{"nbformat": 4, "cells": [', "broken-json"),
         (b"once upon a time", "broken-json"),
+        (b"%PDF-1.7 ...", "pdf"),
         (b'{"nbformat": 3, "worksheets": [{"cells": []}]}', "other-format"),
         (b'{"nbformat": 5, "cells": []}', "other-format"),
     ],
 )
 def test_what_is_no_notebook_is_refused_with_words(data, code):
     assert refusal(data).code == f"intake.{code}"
+
+
+def test_a_notebook_with_an_unsolved_merge_is_told_where():
+    lines = notebook(code("x = 1")).decode().replace(", ", ",\n").splitlines()
+    half = "<<<<<<< HEAD", lines[1], "=======", lines[1], ">>>>>>> main"
+    data = "\r\n".join([lines[0], *half, *lines[2:]]).encode()
+    assert (refusal(data).code, refusal(data).values["line"]) == ("intake.merge-conflict", "2")
+
+
+def test_marks_of_a_merge_inside_of_a_cell_are_text():
+    assert read(notebook(code("<<<<<<< HEAD\n"))).cells[0].source == "<<<<<<< HEAD\n"
 
 
 def test_a_notebook_without_cells_is_a_submission_without_cells():
