@@ -7,6 +7,7 @@ in code that runs may be right, but is never wrong: then a person decides.
 
 import ast
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,7 @@ from grader.checks.answers import find_attempt, find_failure, for_all, read_valu
 from grader.checks.candidates import GateObject, find_gate, truth_of
 from grader.checks.expression_grammar import (
     Expression,
+    Neuron,
     SyntaxProblem,
     find_expressions,
     read_expression,
@@ -36,6 +38,7 @@ from grader.evidence import ExpressionTree, StudentText, TruthTable
 from grader.model import Cell, Finding, Outcome, Task
 
 _FIRM = ("variable", "markdown", "string", "printed")
+_ODD_POINTS = ((5, -3, 11), (-7, 13, 2), (17, 19, -23))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,7 @@ class XorExpression:
         read = [attempt for attempt in attempts if attempt.expression is not None]
         chosen = self._choose(read)
         if chosen is not None and (chosen.firm or self._is_right(chosen)):
-            later = attempts[attempts.index(chosen) + 1 :]
-            unread = [attempt for attempt in later if attempt.problem is not None]
+            unread = [attempt for attempt in attempts if attempt.problem is not None]
             if unread and not self._is_right(chosen):
                 return self._unread(unread[-1])  # what is wrong may be a part of it
             return self._judge_expression(chosen)
@@ -183,11 +185,7 @@ class XorExpression:
         """
         whole: list[Attempt] = []
         for attempt in read:
-            text = _squeezed(attempt.text)
-            if not any(
-                text in _squeezed(earlier.text) and text != _squeezed(earlier.text)
-                for earlier in whole
-            ):
+            if not any(self._is_part(attempt, earlier) for earlier in whole):
                 whole.append(attempt)
         if not whole:
             return None
@@ -196,6 +194,29 @@ class XorExpression:
             return last
         firm = [attempt for attempt in whole if attempt.firm]
         return firm[-1] if firm else last
+
+    def _is_part(self, attempt: Attempt, whole: Attempt) -> bool:
+        """Tell whether an attempt repeats a part of another one, as a remark on it does.
+
+        A neuron is the same in any spelling: ``neuron(x1 - 0.5)`` and ``neuron(1*x1 - 0.5)``.
+        """
+        text, around = _squeezed(attempt.text), _squeezed(whole.text)
+        if text in around and text != around:
+            return True
+        if attempt.expression is None or whole.expression is None:
+            return False
+        root = attempt.expression.root
+        return isinstance(root, Neuron) and any(
+            parent >= 0 and self._sums(neuron) == self._sums(root)
+            for neuron, parent in whole.expression.neurons()
+        )
+
+    def _sums(self, neuron: Neuron) -> tuple[Fraction, ...]:
+        """Return a neuron's sums at points where two different neurons hardly share them all."""
+        return tuple(
+            value_of(neuron.argument, dict(zip(self.variables, point, strict=False)))
+            for point in (*self._rows(), *_ODD_POINTS)
+        )
 
     # -------------------------------------------------------------- judging it
 
@@ -326,10 +347,11 @@ class XorExpression:
         return for_all(task, failure)
 
     def _other_notation(self, view: SectionView) -> Finding | None:
-        """Return the review of words that name every variable, None where there are none."""
+        """Return the review of words that name every variable or use a neuron; None without."""
+        neuron = re.compile(rf"\b{re.escape(self.neuron)}\s*\(\s*[^\s)]", re.IGNORECASE)
         for piece in reversed(text_pieces(view)):
             plain = spelled_plainly(piece.text)
-            if all(variable in plain for variable in self.variables):
+            if all(variable in plain for variable in self.variables) or neuron.search(plain):
                 shown = StudentText(where=_evidence_place(piece.where), text=piece.text)
                 return Finding(
                     check="",
@@ -402,15 +424,20 @@ def _squeezed(text: str) -> str:
 def _broken_at_marks(text: str) -> str:
     """Return text with its markup as breaks, so that an expression ends there.
 
-    Bullets and numbers of lists go: they would read as signs and factors.
+    Bullets and numbers of lists go: they would read as signs and factors. Where a parenthesis is
+    open, a line goes on with what the one above began, and its sign is no bullet.
     """
     lines = []
+    depth = 0
     for line in text.split("\n"):
         body = line.lstrip()
-        if body[:2] in ("- ", "* ", "+ "):
-            body = body[2:]
-        head, dot, tail = body.partition(". ")
-        lines.append(tail if dot and head.isdigit() else body)
+        if depth == 0:
+            if body[:2] in ("- ", "* ", "+ "):
+                body = body[2:]
+            head, dot, tail = body.partition(". ")
+            body = tail if dot and head.isdigit() else body
+        lines.append(body)
+        depth = max(0, depth + body.count("(") - body.count(")")) if body else 0
     text = "\n".join(lines)
     for mark in ("**", "`", "$"):
         text = text.replace(mark, " ; ")

@@ -30,7 +30,19 @@ _SPELLINGS = str.maketrans(
     }
 )  # fmt: skip
 _VARIABLE = re.compile(r"\b[xXхХ]_?\{?([12])\}?(?!\w)")
-_DEFINITION = re.compile(r"[\s`$*;>\-]*([^\W\d]\w{0,30})\s*:?=(?!=)\s*(.+)")
+_DEFINITION = re.compile(
+    r"[\s`$*;>\-]*(?:[^=()\n]{1,60}[:)]\s*[`$*]*)?([^\W\d]\w{0,30})\s*:?=(?!=)\s*(.+)"
+)
+_NEXT_DEFINITION = re.compile(
+    r"[,;.]?[ \t]{1,8}(?:(?:где|where|with|и|and)[ \t]{1,8})?"
+    r"(?=[`$*]{0,4}[^\W\d]\w{0,30}[ \t]{0,8}:?=(?!=))"
+)
+_MARKUP = (
+    (re.compile(r"</?su[bp]>|\\(?:left|right|[bB]igg?[lr]?)(?![a-zA-Z])|[\\][,;:!]"), ""),
+    (re.compile(r"\\(?:text|operatorname|math\w{2,3})\s*\*?\s*\{\s*([^\W\d]\w*)\s*\}"), r" \1"),
+    (re.compile(r"(?<=\d)\{,\}(?=\d)"), "."),
+)
+_BRACKETS = str.maketrans("[]", "()")
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _TOKEN = re.compile(r"(\d+(?:\.\d*)?(?!\w)|\.\d+(?!\w)|[^\W\d]\w*|[-+*()])|\s+|(.)", re.DOTALL)
 
@@ -143,10 +155,12 @@ def value_of(node: Node, inputs: Mapping[str, int], *, at_zero: int = 0) -> Frac
 def spelled_plainly(text: str) -> str:
     """Return a text with typographic signs, escapes and letters that look like x made plain."""
     text = text.translate(_SPELLINGS)
+    for pattern, plain in _MARKUP:
+        text = pattern.sub(plain, text)
     text = re.sub(r"\\(?:cdot|times)\b", "*", text)
     text = re.sub(r"\\([*_+()\-])", r"\1", text)
     text = _DECIMAL_COMMA.sub(".", text)
-    return _VARIABLE.sub(r"x\1", text)
+    return _VARIABLE.sub(r"x\1", text).translate(_BRACKETS)
 
 
 def read_expression(
@@ -172,19 +186,20 @@ def with_definitions(
 ) -> str:
     """Return a text in which names that its lines define (``h1 = neuron(...)``) are spelled out."""
     known: dict[str, str] = {}
-    lines = []
-    for line in spelled_plainly(text).split("\n"):
+    lines: list[str] = []
+    for line in _NEXT_DEFINITION.sub("\n", spelled_plainly(text)).split("\n"):
         match = _DEFINITION.match(line)
         body = _spelled_out(match[2] if match else line, known)
         if match and len(body) <= MOST_LENGTH and match[1] not in (*variables, neuron):
             try:
-                read_expression(body.strip("`$*; "), variables=variables, neuron=neuron)
+                read_expression(body.strip("`$*;,. "), variables=variables, neuron=neuron)
             except SyntaxProblem:
                 pass
             else:
-                known[match[1]] = f"({body.strip('`$*; ')})"
+                known[match[1]] = f"({body.strip('`$*;,. ')})"
         lines.append(line[: match.start(2)] + body if match else body)
-    return "\n".join(lines)
+    # What is defined below its use ("..., where h1 = ...") is spelled out at last.
+    return "\n".join(_spelled_out(line, known) for line in lines)
 
 
 def _spelled_out(text: str, known: Mapping[str, str]) -> str:

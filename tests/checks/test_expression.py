@@ -46,6 +46,14 @@ def as_judged(*cells, child=None):
         [text(STATEMENT), code(f"def f(x1, x2):\n  return {RIGHT}")],
         in_markdown(f"{WRONG}\n\nнет, вот так:\n\n{RIGHT}"),
         in_markdown(f"{RIGHT}, где {WRONG} это ИЛИ"),
+        in_markdown(f"Ответ: {RIGHT}\n\nЗдесь neuron(1*x1 + 1*x2 - 0.50) это ИЛИ."),
+        in_markdown("```python\nneuron(\n    neuron(x1 + x2 - 0.5)\n    - neuron(x1 + x2 - 1.5)\n)\n```"),
+        in_markdown(RIGHT.replace("x1", "x<sub>1</sub>").replace("x2", "x<sub>2</sub>")),
+        in_markdown(rf"$\text{{neuron}}\left({RIGHT[7:-1]}\right)$".replace("0.5", "0{,}5")),
+        in_markdown(r"$neuron(x_1 + x_2 - 2\cdot\operatorname{neuron}(x_1 + x_2 - 1.5) - 0.5)$"),
+        in_markdown(f"neuron[{RIGHT[7:-1]}]"),
+        in_markdown("neuron(p - q), где p = neuron(x1 + x2 - 0.5), q = neuron(x1 + x2 - 1.5)"),
+        in_markdown("y = neuron(p - q)\n\nгде\n\np = neuron(x1 + x2 - 0.5)\n\nq = neuron(x1 + x2 - 1.5)"),
         in_markdown("neuron(x1 - x2) + neuron(x2 - x1)"),
         in_markdown("1 - neuron(1 - neuron(x1-x2) - neuron(x2-x1))"),
     ],
@@ -156,8 +164,24 @@ def test_named_parts_are_spelled_out():
     assert wrong["truth-table"] == ("failed", "expression.wrong-row")
 
 
+def test_parts_may_stand_behind_a_word_that_says_what_they_are():
+    steps = (
+        "OR: p = neuron(x1 + x2 - 0.5)\n\n2) q = neuron(x1 + x2 - 1.5)\n\nXOR: neuron(p - q - 0.5)"
+    )
+    assert as_judged(*in_markdown(steps)) == PASSED
+    wrong = as_judged(*in_markdown(steps.replace("p - q", "p + q")))
+    assert wrong["truth-table"] == ("failed", "expression.wrong-row")
+
+
+def test_a_neuron_that_is_written_but_not_read_is_never_missing():
+    cells = in_markdown("neuron(neuron(первый вход) - neuron(второй вход))")
+    assert as_judged(*cells)["truth-table"][0] == "review"
+
+
 def test_a_part_is_not_judged_for_a_whole_that_cannot_be_read():
     cells = in_markdown("neuron(x1 + x2 - 0.5)\n\nneuron(neuron(x1 + x2 - 0.5) - H(x1 + x2 - 1.5))")
+    assert as_judged(*cells)["truth-table"] == ("review", "expression.unread")
+    cells = in_markdown("neuron(neuron(x1 + x2 - 0.5) - H(x1 + x2 - 1.5))\n\nneuron(x1 - x2)")
     assert as_judged(*cells)["truth-table"] == ("review", "expression.unread")
 
 
