@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from grader.intake.headings import read_heading
 from grader.intake.labels import Labels, Tasks
 from grader.intake.names import stem
 from grader.intake.pieces import cut_cell, statement_starts
@@ -71,25 +72,38 @@ class _Unit:
     line: int
     tasks: Tasks
     found_by: str
+    opens: bool = False  # a heading in markdown that says nothing but a task's name
 
 
 def _by_name(section: Section, labels: Labels, wanted: set[str]) -> list[Section]:
     """Cut the section where a statement or a label speaks of another task.
 
     A section that a heading opened is cut only if its own answer shows by name as well: else
-    another task's gate may be a part of its answer.
+    another task's gate may be a part of its answer. A heading such as ``## XOR`` of the same level
+    cuts it in any case.
     """
     if section.task is not None and section.found_by != "heading":
         return [section]
     own = section.task
     units = [unit for cell in section.cells for unit in _units(cell, labels)]
     if own is not None:
-        units = [u if u.found_by == "name" else replace(u, tasks=()) for u in units]
+        level = _level(section.cells[0].source) if section.cells else 0
+        units = [replace(u, opens=u.opens and _level(u.cell.source) <= level) for u in units]
+        if not any(own in unit.tasks for unit in units if unit.found_by == "name"):
+            units = [unit if unit.opens else replace(unit, tasks=()) for unit in units]
+        units = [
+            unit if unit.opens or unit.found_by == "name" else replace(unit, tasks=())
+            for unit in units
+        ]
     if not any(_among(unit.tasks, wanted) for unit in units):
         return [section]
-    if own is not None and not any(own in unit.tasks for unit in units):
-        return [section]
     return _runs(section, units, wanted)
+
+
+def _level(text: str) -> int:
+    """Return the level of the markdown heading that a text begins with, 0 for none."""
+    text = text.lstrip()
+    return len(text) - len(text.lstrip("#"))
 
 
 def _runs(section: Section, units: list[_Unit], wanted: set[str]) -> list[Section]:
@@ -151,7 +165,9 @@ def _parts(cell: Cell, own: list[int], others: list[int]) -> list[Cell]:
 def _units(cell: Cell, labels: Labels) -> list[_Unit]:
     if cell.kind == "text":
         first = next((line for line in cell.source.split("\n") if line.strip()), "")
-        return [_Unit(cell, 0, labels.of_label(first), "label")]
+        # A heading with a number was read before; where it opened no section it is a title.
+        tasks = labels.of_label(first) if read_heading(first) is None else ()
+        return [_Unit(cell, 0, tasks, "label", opens=bool(tasks) and first.startswith("#"))]
     if len(cell.source) > _LONGEST_PARSED:
         return [_Unit(cell, 0, (), "")]
     starts = statement_starts(cell.source)

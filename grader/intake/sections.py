@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from grader.intake.attribution import attribute
-from grader.intake.headings import FoundHeading
-from grader.intake.labels import Labels
+from grader.intake.headings import FoundHeading, folded
+from grader.intake.labels import Labels, words_of
 from grader.intake.pieces import pieces_by_heading
 from grader.model import Assignment, Cell, Heading, Section, Submission, Task
 
@@ -40,6 +40,7 @@ def cut_sections(submission: Submission, assignment: Assignment) -> list[Section
     """
     drafts = _by_heading(submission.cells)
     labels = Labels(assignment)
+    _settle_homework(drafts, assignment)
     for draft in drafts:
         _choose_task(draft, assignment, labels)
     _settle_ties(drafts, assignment)
@@ -62,6 +63,75 @@ def _by_heading(cells: Iterable[Cell]) -> list[Draft]:
     return drafts
 
 
+def _settle_homework(drafts: list[Draft], assignment: Assignment) -> None:
+    """Tell a chapter of homework from a title that only says "Homework 1".
+
+    Where numbers begin again below a chapter "Homework", they count the homework; so do those of
+    a submission of nothing but homework. What stands at the top and names no task is the title.
+    """
+    highest: dict[str, int] = {}
+    chapter, again = False, False
+    for place, draft in enumerate(drafts):
+        heading = draft.heading
+        if heading is None:
+            continue
+        if heading.number is None:
+            chapter = heading.kind == "homework"
+            again = chapter and not highest and _counts_homework(drafts[place + 1 :], assignment)
+        elif heading.kind == "task":
+            again = again or (chapter and heading.number <= highest.get(draft.file, 0))
+            chapter = False
+            if again:
+                draft.heading = replace(heading, kind="homework")
+            highest[draft.file] = max(heading.number, highest.get(draft.file, 0))
+        elif place == 0 and heading.kind == "homework" and _is_title(draft, assignment):
+            draft.heading = None
+
+
+def _counts_homework(drafts: list[Draft], assignment: Assignment) -> bool:
+    """Tell whether all sections, headed as tasks, look like the homework of their number."""
+    headed = [(draft.heading, draft) for draft in drafts if draft.heading is not None]
+    if len(headed) < 2:
+        return False
+    for heading, draft in headed:
+        if heading.kind != "task" or heading.number is None:
+            return False
+        text = "\n".join(cell.source for cell in draft.cells)
+        fits = {
+            kind: max(
+                (
+                    _content_score(task, text)
+                    for task in assignment.tasks
+                    if Heading(kind, heading.number) in task.headings
+                ),
+                default=0,
+            )
+            for kind in ("task", "homework")
+        }
+        if fits["homework"] <= fits["task"]:
+            return False
+    return True
+
+
+def _is_title(draft: Draft, assignment: Assignment) -> bool:
+    """Tell whether a heading in the first cell, such as "# Homework 1. Torch", names no task."""
+    heading = draft.heading
+    assert heading is not None
+    opening = draft.cells[0].source.lstrip()
+    if not re.match(r"#\s", opening) or not re.search(r"\w", heading.title):
+        return False
+    wanted = Heading(heading.kind, heading.number or 0)
+    text = "\n".join(cell.source for cell in draft.cells)
+    said = {folded(word) for word in words_of(heading.title) if len(word) > 2}
+    for task in assignment.tasks:
+        if wanted in task.headings:
+            names = " ".join((*task.aliases, *task.title.values()))
+            own = {folded(word) for word in words_of(names)}
+            if own & said or _content_score(task, text) == len(task.content):
+                return False
+    return True
+
+
 def _choose_task(draft: Draft, assignment: Assignment, labels: Labels) -> None:
     """Set the task that the heading names, or the tasks between which it leaves the choice."""
     heading = draft.heading
@@ -71,8 +141,13 @@ def _choose_task(draft: Draft, assignment: Assignment, labels: Labels) -> None:
     tasks = [task for task in assignment.tasks if wanted in task.headings]
     named = labels.of_title(heading.title)
     if len(tasks) == 1 and len(named) == 1:
-        # The student counts otherwise than the statement: what the title says is the task.
-        tasks = [task for task in assignment.tasks if task.id == named[0]]
+        # The student counts otherwise than the statement: what the title says is the task. But
+        # homework stays homework: "Homework 1. XOR" is not the XOR of the tasks.
+        tasks = [
+            task
+            for task in assignment.tasks
+            if task.id == named[0] and any(h.kind == heading.kind for h in task.headings)
+        ] or tasks
     if len(tasks) == 1:
         draft.task, draft.found_by = tasks[0].id, "heading"
         return

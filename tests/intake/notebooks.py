@@ -56,6 +56,7 @@ ASSIGNMENT = Assignment(
             Heading("homework", 1),
             Heading("task", 6),
             aliases=("xor_expression", "expression"),
+            content=("x1", "x2"),
         ),
         task("gradients", Heading("homework", 2), *_LATER, content=("backward",)),
         task("limits", Heading("homework", 3), *_LATER, content=("cuda",)),

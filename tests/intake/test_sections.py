@@ -52,6 +52,31 @@ def tasks(*cells, **more):
         ("Вопросы:", "question", None),
         ("Задачи 2-5", "task", None),
         ("📝 Задача 4", "task", 4),
+        ("### Третья задача", "task", 3),
+        ("Задача три", "task", 3),
+        ("## Вопрос первый: границы", "question", 1),
+        ("## Task five", "task", 5),
+        ("# Second question", "question", 2),
+        ("## Задача IV. ИЛИ", "task", 4),
+        ("## Задача N3", "task", 3),
+        ("## 1.3 Задача 3", "task", 3),
+        ("## Урок 2. Задача 3", "task", 3),
+        ("### Упр. 3", "task", 3),
+        ("### Q1", "question", 1),
+        ("## Здача 3", "task", 3),
+        ("**Задчаа 4**", "task", 4),
+        ("## Taks 3", "task", 3),
+        ("## Домашние задание 2", "homework", 2),
+        ("## Homwork 2", "homework", 2),
+        ("## ДЗ: задание 2", "homework", 2),
+        ("## Д.З. 2", "homework", 2),
+        ("## Дом. задание 2", "homework", 2),
+        ("## Homework assignment 2", "homework", 2),
+        ("## Задание 2 (домашнее)", "homework", 2),
+        ("## ДЗ 1. Задача 3", "task", 3),
+        ("## Решение задачи 3", "task", 3),
+        ("### Ответ на вопрос 2", "question", 2),
+        ("## Solution to task 4", "task", 4),
     ],
 )
 def test_headings_are_recognised(line, kind, number):
@@ -73,6 +98,14 @@ def test_headings_are_recognised(line, kind, number):
         "Кол-во нейронов: 3",
         "taskbar",
         "Task: 3 neurons are enough",
+        "Первая задача решена выше",
+        "# first task of many",
+        "## Question I have",
+        "## Задания и ответы",
+        "## Удача 3",
+        "# q1 = 0.25",
+        "# q 0.25",
+        "Здача 3 решена",
         "question",
     ],
 )
@@ -154,6 +187,44 @@ def test_a_table_of_contents_opens_nothing():
 def test_a_chapter_and_an_unknown_number_end_the_section():
     for heading in ("# Homework", "## Задача 99"):
         assert tasks(text("Вопрос 2"), text(heading), code("x")) == ["stack", None]
+
+
+def test_numbers_that_begin_again_below_a_chapter_of_homework_count_the_homework():
+    cells = [
+        text("## Задача 2"),
+        text("## Задача 5"),
+        text("# Домашнее задание"),
+        text("## Задание 1"),
+        text("## Задание 2"),
+    ]
+    assert tasks(*cells) == ["not", "xor", None, "xor-expression", "gradients"]
+    on = [*cells[:3], text("## Задача 6"), text("## Задача 2")]
+    assert tasks(*on) == ["not", "xor", None, "xor-expression", "not"]
+    titled = [text("# Домашнее задание"), *cells[:2], text("## Вопрос 2")]
+    assert tasks(*titled) == [None, "not", "xor", "stack"]
+
+
+def test_a_submission_of_nothing_but_homework_may_call_it_tasks():
+    title, first, second = text("# Homework"), text("## Task 2"), text("## Task 4")
+    memory = code("try: torch.zeros(9, device='cuda')\nexcept OutOfMemoryError: 'out of memory'")
+    homework = [title, first, code("(a*b).backward()"), second, memory]
+    assert tasks(*homework) == [None, "gradients", "oom"]
+    assert tasks(title, first, code("net(x)"), second, code("net(x)")) == [None, "not", "or"]
+
+
+def test_a_title_that_counts_homeworks_opens_no_section():
+    gate = code("neuron_and = step")
+    assert tasks(text("# Homework 1. Torch\nIvanova"), code("import torch"), gate)[-1] == "and"
+    assert tasks(text("# Homework 1"), gate) == ["xor-expression"]
+    assert tasks(text("# Homework 1. XOR"), gate) == ["xor-expression"]
+    assert tasks(text("# Homework 1. Torch"), text("neuron(x1 + x2)")) == ["xor-expression"]
+
+
+def test_a_heading_that_is_a_tasks_name_ends_a_section_of_its_level():
+    cells = [text("## Задача 2"), code("a"), text("## И"), code("b"), text("# ИЛИ"), code("c")]
+    assert tasks(*cells) == ["not", "and", "or"]
+    parts = [text("## Задача 5. XOR"), text("### AND"), code("a"), text("### OR"), code("b")]
+    assert tasks(*parts) == ["xor"]
 
 
 def test_a_students_own_heading_does_not_end_the_section():
