@@ -122,7 +122,7 @@ def _pax_records(data: bytes) -> dict[str, str]:
         length = int(digits)
         if length <= len(digits) + 1 or length > len(data):
             raise TarFault("tar: an extended header is broken")
-        key, _, value = data[len(digits) + 1 : length].rstrip(b"\n").partition(b"=")
+        key, _, value = data[len(digits) + 1 : length].removesuffix(b"\n").partition(b"=")
         records[_text(key)] = _text(value)
         data = data[length:]
     return records

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from notebooks import code, notebook
 
@@ -206,6 +206,7 @@ paths = st.lists(names.map(lambda n: n.replace("/", "-")[:80]), min_size=1, max_
     st.lists(st.tuples(paths, st.binary(max_size=1200)), max_size=5),
     st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
 )
+@example([("\x80\n", b"")], tarfile.PAX_FORMAT)
 def test_the_tar_reader_agrees_with_the_standard_library(entries, format):
     data = tarred(entries, compress=False, format=format)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
