@@ -4,16 +4,18 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from grader.checks.comments import find_commented_code, find_own_code
 from grader.checks.student_text import (
     MOST_EXCERPT,
     Piece,
     answer_text,
+    normalised,
     picture_evidence,
     text_evidence,
     text_pieces,
+    title_text,
 )
 from grader.checks.view import Child, Ran, SectionView, graded_object
 from grader.evidence import StudentText
@@ -73,7 +75,10 @@ class Choice:
         value = read_values(view, (self.variable,)).get(self.variable)
         chosen = _chosen(value, self.options)
         if not chosen:
-            return for_all(task, _judge_text(view))
+            found = _judge_text(view)
+            if found.outcome is Outcome.MISSING:
+                found = _judge_remark(task, view) or found
+            return for_all(task, found)
         return for_all(task, self._judge_choice(view, chosen, value))
 
     def _judge_choice(self, view: SectionView, chosen: frozenset[str], value: object) -> Finding:
@@ -215,6 +220,28 @@ def _judge_text(view: SectionView) -> Finding:
         code="answers.to-read",
         evidence=(*text_evidence(pieces), *pictures),
         excerpt="\n\n".join(piece.text for piece in pieces)[:MOST_EXCERPT],
+    )
+
+
+def _judge_remark(task: Task, view: SectionView) -> Finding | None:
+    """Return the review of an answer in the heading itself or of a bare yes or no in code."""
+    title = title_text(view)
+    known = {normalised(words) for words in task.title.values()}
+    if title and normalised(title) not in known:
+        return _to_read("markdown", title)
+    for bound in view.bound():
+        if bound.shown in ("True", "False"):
+            return _to_read("code", f"{bound.name} = {bound.shown}")
+    return None
+
+
+def _to_read(where: Literal["markdown", "code"], text: str) -> Finding:
+    return Finding(
+        check="answer",
+        outcome=Outcome.REVIEW,
+        code="answers.to-read",
+        evidence=(StudentText(where=where, text=text[: 2 * MOST_EXCERPT]),),
+        excerpt=text[:MOST_EXCERPT],
     )
 
 

@@ -1,8 +1,8 @@
 """What a student wrote in words: text cells, comments, strings and pictures of a section.
 
 The statement's own text is no answer. A text cell that opens with a heading (``Задача 3``) holds
-the statement in its first paragraph, and so does a comment; a sentence that the assignment names
-as a sample never counts.
+the statement in its first paragraph, and so does a comment, unless the lines below the heading can
+only be the student's; a sentence that the assignment names as a sample never counts.
 """
 
 import ast
@@ -16,6 +16,7 @@ from typing import Literal
 
 from grader.checks.view import SectionView
 from grader.evidence import Evidence, StudentPicture, StudentText
+from grader.intake.headings import read_heading
 from grader.model import Cell
 
 Where = Literal["markdown", "comment", "string"]
@@ -32,6 +33,11 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _MARKUP = re.compile(r"^[\s#*_>`~\-]+")
+_AROUND = " \t\n.:*_`#–—-"
+_SENTENCE = 6
+_ANSWER_WORD = r"(?:ответ|решение|answer|solution)[*_]{0,3}\s?[:=–—.\-]"
+_ANSWER_INSIDE = re.compile(rf"(?<=[?.!])\s*[*_]{{0,3}}{_ANSWER_WORD}", re.IGNORECASE)
+_ANSWER_BELOW = re.compile(rf"(?m)^[\s*_>#\-]*{_ANSWER_WORD}", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W_]")
 _LINK_ONLY = re.compile(r"!?\[[^\]]*\]\([^)]*\)")
 
@@ -53,7 +59,24 @@ class Piece:
 
 def opens_with_heading(text: str) -> bool:
     """Tell whether a text begins with a heading such as ``## **Задача 2**``."""
-    return _HEADING.match(_MARKUP.sub("", text)) is not None
+    if _HEADING.match(_MARKUP.sub("", text)):
+        return True
+    heading = read_heading(_first_line(text))
+    return heading is not None and heading.number is not None and not heading.own
+
+
+def title_text(view: SectionView) -> str:
+    """Return what a heading says beside its number and the question it asks, empty for little.
+
+    Without a question it has to be three words: "Вопрос 1. Линейность" is a title.
+    """
+    for cell in view.section.cells:
+        heading = read_heading(_first_line(cell.source)) if cell.kind == "text" else None
+        if heading is not None and heading.title:
+            _, asked, rest = heading.title.rpartition("?")
+            said = rest.strip(_AROUND)
+            return said if asked or len(said.split()) > 2 else ""
+    return ""
 
 
 def normalised(text: str) -> str:
@@ -175,11 +198,38 @@ def _joined_text(node: ast.AST) -> str | None:
 
 def _of_text(cell: Cell) -> Iterator[Piece]:
     paragraphs = re.split(r"\n[ \t]*\n", cell.source.strip())
-    if opens_with_heading(paragraphs[0]):
-        paragraphs = paragraphs[1:]
+    paragraphs[0] = _without_statement(paragraphs[0])
     text = "\n\n".join(part for part in paragraphs if not _is_statement_link(part))
     if text.strip():
         yield Piece("markdown", text.strip(), cell)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def _without_statement(paragraph: str) -> str:
+    """Return what a paragraph holds besides a heading and the statement.
+
+    The statement follows its heading, on the same line or below a title. So the lines below are
+    the student's where the heading is a bare number, asks its question at once, is a markdown
+    heading as long as a sentence, or where they begin with "Ответ:".
+    """
+    first, _, below = paragraph.strip().partition("\n")
+    heading = read_heading(first)
+    if heading is not None and heading.own:
+        return f"{heading.title.strip(_AROUND)}\n{below}".strip()
+    if not opens_with_heading(paragraph):
+        return paragraph
+    said = _ANSWER_INSIDE.search(first)
+    if said:
+        return f"{first[said.end() :]}\n{below}".strip()
+    title = heading.title.strip(_AROUND) if heading is not None else first
+    long = first.startswith("#") and len(title.split()) >= _SENTENCE
+    if _LETTER.search(title) and not title.endswith("?") and not long:
+        begins = _ANSWER_BELOW.search(below)
+        below = below[begins.end() :] if begins else ""
+    return "" if below.rstrip(_AROUND).endswith("?") else below.strip()
 
 
 def _is_statement_link(paragraph: str) -> bool:
@@ -191,9 +241,8 @@ def _is_statement_link(paragraph: str) -> bool:
 
 def _of_code(cell: Cell) -> Iterator[Piece]:
     for block in comments(cell.source):
-        text = block
-        if opens_with_heading(block):
-            text = "\n".join(re.split(r"\n[ \t]*\n", block)[1:])
+        paragraphs = re.split(r"\n[ \t]*\n", block)
+        text = "\n".join([_without_statement(paragraphs[0]), *paragraphs[1:]])
         if text.strip():
             yield Piece("comment", text.strip(), cell)
     for constant in string_constants(cell.source):

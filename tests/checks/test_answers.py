@@ -1,16 +1,20 @@
 """Free text and choices: what counts as an answer, and what is the statement's own."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from section import PlainChild, code, findings_of, judged, text, view_of
+from section import PlainChild, code, findings_of, judged, task_of, text, view_of
 
 from grader.checks.answers import Choice, FreeText
 from grader.checks.student_text import comments, string_constants, text_pieces
 from grader.model import Picture
+from grader.sandbox.protocol import BoundName
 
 QUESTION = FreeText()
 CHOICE = Choice(variable="pick", options=("A", "B", "C"))
+NO = BoundName(name="answer", kind="number", shown="False")
 STATEMENT = "## **Вопрос 1**. Какие сети разделяют линейно?"
 
 
@@ -29,6 +33,14 @@ def outcome(*cells, **more):
         [text(STATEMENT), code("# Вопрос 1. Какие сети?\n#\n# Линейные")],
         [text(STATEMENT), text("", pictures=(Picture("a.png", "image/png", b"x"),))],
         [text(STATEMENT), text("![](https://example.org/answer.png)")],
+        [text(f"{STATEMENT}\nСети без активации")],
+        [text("## Вопрос 1\nСети без активации")],
+        [text("## Вопрос 1. Назовите все сети, которые разделяют линейно\nСети без активации")],
+        [text("**Вопрос 1**. Прямая граница\nКакие сети разделяют линейно?\n**Ответ:** любые")],
+        [text("**Вопрос 1**. Какие сети? Ответ: любые")],
+        [text("### Ответ на вопрос 1\nЛюбые")],
+        [text("**Ответ на вопрос 1:** любые")],
+        [code("# Вопрос 1\n# Любые")],
     ],
 )
 def test_an_answer_in_words_is_for_a_person(cells):
@@ -46,10 +58,34 @@ def test_an_answer_in_words_is_for_a_person(cells):
         [text(STATEMENT), code("# Вопрос 1. Какие сети?")],
         [text(STATEMENT), text("The sample of the statement.")],
         [text(STATEMENT), code("x = 1")],
+        [
+            text(
+                "## Вопрос 1. Прямая граница\nКакие сети делят прямой? Выберите\nбуквы. Ответ словами\nне нужен."
+            )
+        ],
+        [text("## Вопрос 1\nКакие сети разделяют линейно?")],
+        [text("### Ответ на вопрос 1")],
+        [code("# Вопрос 1\n# Какие сети разделяют линейно?")],
     ],
 )
 def test_the_statement_alone_is_missing(cells):
     assert outcome(*cells, samples=("the sample of the statement",)) == "missing"
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([text("**Вопрос 1**: сети без активации")], "review"),
+        ([text("Вопрос 1. Есть ли смысл? Нет")], "review"),
+        ([text(STATEMENT)], "missing"),
+        ([text("## Вопрос 1. Прямая граница")], "missing"),
+        ([text("## Вопрос 1. Одна прямая граница")], "missing"),
+        ([text(STATEMENT), code("answer = False", bound=[NO])], "review"),
+    ],
+)
+def test_a_choice_answered_in_its_heading_or_by_yes_or_no_is_for_a_person(cells, expected):
+    task = replace(task_of(CHOICE), title={"ru": "Одна прямая граница"})
+    assert [finding.outcome for finding in CHOICE.judge(task, view_of(*cells))] == [expected]
 
 
 def test_the_text_is_shown():
