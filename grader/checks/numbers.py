@@ -13,6 +13,7 @@ _SHORT = 60
 _LEADS = ("=", "→", "->", "≈")
 _NEAR = 4
 _MOST_LINES = 400
+_MOST_BARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,17 @@ def find_bare_number(line: str) -> int | None:
     stripped = (tensor[1] if tensor else stripped).strip("*`_$.:= ()[]")
     match = _NUMBER.fullmatch(stripped)
     return _value(match.group()) if match else None
+
+
+def find_bare_numbers(line: str) -> tuple[int, ...]:
+    """Return the numbers of a line that holds nothing else, as ``print`` or a tuple shows them."""
+    stripped = line.strip()
+    if stripped[:1] + stripped[-1:] in ("()", "[]"):
+        stripped = stripped[1:-1]
+    parts = re.split(r"\s*,\s*(?!dtype)|\s+(?!dtype)", stripped.strip(" ,"))
+    numbers = [find_bare_number(part) for part in parts[: _MOST_BARE + 1]]
+    found = tuple(number for number in numbers if number is not None)
+    return found if len(found) == len(numbers) <= _MOST_BARE else ()
 
 
 def numbers_of_remark(text: str) -> tuple[int, ...]:

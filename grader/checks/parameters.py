@@ -1,6 +1,7 @@
 """The question how many trainable parameters given networks have."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -8,7 +9,7 @@ from grader.checks.answers import find_attempt, find_failure
 from grader.checks.inputs import networks, simpler_networks
 from grader.checks.layers import count_parameters, source_of
 from grader.checks.numbers import (
-    find_bare_number,
+    find_bare_numbers,
     numbers_beside,
     numbers_of_remark,
     whole_number,
@@ -33,6 +34,11 @@ _NETWORKS, _ANSWER, _ANY = "networks", "answer", "any-network"
 _WORDS = ("параметр", "parameter", "params")
 _MORE_WORDS = ("total", "sum", "answer", "result", "всего", "итого", "сумм", "ответ")
 _COUNTING = ("parameters(", "numel", ".size", ".shape", "state_dict")
+_COUNTS_ELSE = re.compile(
+    r"non.?trainable|frozen|not trained|необучаем|заморожен|mult-adds|\b[kmg]i?b\b", re.IGNORECASE
+)
+"""Lines of a summary that tell sizes, or parameters that are not trained."""
+
 _MOST_FUNCTIONS = 8
 _MOST_ROUNDS = 30
 _SHALLOW = 2
@@ -285,14 +291,16 @@ def _variables(task: Task, view: SectionView, question: CountParameters) -> Iter
 
 
 def _printed(source: str, output: str, question: CountParameters) -> Iterator[Claim]:
+    output = "\n".join(line for line in output.splitlines() if not _COUNTS_ELSE.search(line))
     for found in numbers_beside(output, question.networks, question.words):
         yield Claim(found.number, found.label, "print")
     for found in numbers_beside(output, (), _MORE_WORDS):
         yield Claim(found.number, "", "print", vague=True)
     lines = [line for line in output.splitlines() if line.strip()]
-    bare = [number for line in lines if (number := find_bare_number(line)) is not None]
+    by_line = [find_bare_numbers(line) for line in lines]
+    bare = [number for numbers in by_line for number in numbers]
     counts = any(word in source for word in _COUNTING)
-    if not bare or len(bare) != len(lines) or not counts:
+    if not bare or not all(by_line) or not counts:
         for number in bare:
             yield Claim(number, "", "print", vague=True)
         return

@@ -55,6 +55,16 @@ RIGHT = {
         "source": "sum(p.numel() for p in net_seq.parameters())",
         "output": "32\n",
     },
+    "summary of a library": {
+        "source": "summary(net_seq)",
+        "output": "Linear-1 [-1, 5] 20\nTotal params: 32\nTrainable params: 32\n"
+        "Non-trainable params: 0\nParams size (MB): 0.00",
+    },
+    "tuple": {
+        "source": "sum(p.numel() for p in net_seq.parameters()), count(net_model)",
+        "output": "(32, 32)",
+    },
+    "two on a line": {"source": "print(net_seq.w.numel() + 7, net_model...)", "output": "32 32\n"},
     "label above": {"output": "net_seq\n32\nnet_model\n32"},
     "variable": {"namespace": {"net_seq_params": 32, "net_model_params": 32}},
     "comment": {"source": "# в net_seq 32 параметра, в net_model столько же"},
@@ -78,6 +88,8 @@ def test_the_right_number_counts_however_it_is_given(options):
     ("options", "outcome"),
     [
         ({"output": "net_seq 32\nnet_model 30"}, Outcome.PARTIAL),
+        ({"source": "n(net_seq).numel(), n(net_model)", "output": "(32, 25)"}, Outcome.PARTIAL),
+        ({"source": "n(net_seq).numel(), n(net_model)", "output": "(25, 25)"}, Outcome.FAILED),
         ({"output": "net_seq 25\nnet_model 25"}, Outcome.FAILED),
         ({"output": "net_seq 25 или 32"}, Outcome.REVIEW),
         ({"source": "# net_seq 25 параметров"}, Outcome.REVIEW),
