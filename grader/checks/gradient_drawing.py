@@ -23,7 +23,10 @@ _ALL_NEED = ((True, True), (True, True))
 _ONE_NEEDS_NONE = ((True, True), (True, False))
 
 
-_DRAWING_CODE = re.compile(r"make_dot|graphviz|networkx|Digraph|torchviz|imshow|Image\(")
+_DRAWING_CODE = re.compile(
+    r"make_dot|graphviz|networkx|Digraph|torchviz|pydot|imshow|Image\("
+    r"|\bax\w*\.(?:plot|text|arrow|annotate|scatter)\(|\bplt\.(?:plot|text|arrow|annotate|scatter)\("
+)
 _ARROWS = re.compile(r"->|→|<-|←|=>|Backward|AccumulateGrad|^\s*[|/\\]", re.MULTILINE)
 
 

@@ -1,6 +1,7 @@
 """Backward runs of a section: what each was, and the tensors that live at its end."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from grader.evidence import BackwardGraph, GraphNode
 from grader.sandbox.protocol import BackwardRun, NamedTensor, ReadGradients, TensorFact
 from grader.sandbox.protocol import Gradients as LivingGradients
 
+_READS = re.compile(r"\.grad\b(?!\s*(?:=(?!=)|\.zero_|is\b))")
 _TOLERANCE = {"float16": 1e-2, "bfloat16": 3e-2}
 
 
@@ -58,11 +60,13 @@ class Course:
         seen: the runs, in order.
         living: the section's tensors that live at its end.
         whole: whether every run was kept.
+        looked: indices of the code cells in which gradients are read.
     """
 
     seen: tuple[Seen, ...]
     living: tuple[NamedTensor, ...]
     whole: bool
+    looked: tuple[int, ...] = ()
 
     def name(self, number: int) -> str:
         """Return the name of a tensor, or its number where it has none any more."""
@@ -87,7 +91,8 @@ def observe(view: SectionView) -> Course:
     if view.child is not None and bound:
         reply = view.child.ask(ReadGradients(file=view.file), LivingGradients)
         living = tuple(tensor for tensor in reply.tensors if tensor.name in bound)
-    return Course(tuple(seen), living, whole)
+    looked = tuple(ran.cell.index or 0 for ran in view.ran if _READS.search(ran.cell.source))
+    return Course(tuple(seen), living, whole, looked)
 
 
 def _read_run(run: BackwardRun, cell: int) -> Seen:

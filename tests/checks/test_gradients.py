@@ -87,6 +87,33 @@ def test_backward_twice_is_told():
     assert found["values"] == ("failed", "gradients.accumulated")
 
 
+@pytest.mark.parametrize(
+    ("first", "outcome"),
+    [
+        ("loss.backward(retain_graph=True)\nprint(a.grad, b.grad)", "passed"),
+        ("loss.backward(retain_graph=True)", "failed"),
+        ("a.grad = None\nloss.backward(retain_graph=True)", "failed"),
+    ],
+)
+def test_a_second_run_in_a_later_cell_spoils_nothing_that_was_read_before(first, outcome):
+    a, b, c, d = tensors = leaves()
+    session = Session()
+    loss = a * b + c * d
+    session.backward(loss, retain_graph=True)
+    session.backward(loss)
+    bound = [BoundName(name=name, kind="tensor") for name in "abcd"]
+    cells = [
+        code(source, bound=names, backward=(run,), backward_count=1)
+        for source, names, run in zip(
+            (first, "loss.backward()\nprint(a.grad)"), (bound, ()), session.runs, strict=True
+        )
+    ]
+    child = PlainChild(tensors=session.living(**names_of(tensors)))
+    found = judged(QUESTION, view_of(STATEMENT, *cells, child=child))
+    assert found["graph"][0] == "passed"
+    assert found["values"][0] == outcome
+
+
 def test_backward_twice_with_zeroed_gradients_passes():
     a, b, c, d = tensors = leaves()
     session = Session()
@@ -229,6 +256,7 @@ def test_an_empty_edge_list_is_missing():
         text("Picture", pictures=(Picture("g.png", "image/png", b"x"),)),
         text("loss -> d1 -> a"),
         code("make_dot(loss)"),
+        code("fig, ax = plt.subplots()\nax.annotate(\"a\", (0, 0))"),
         code("# AddBackward -> MulBackward"),
     ],
 )

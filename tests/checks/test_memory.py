@@ -272,6 +272,10 @@ def test_a_layer_made_in_the_computers_memory_is_ours_where_a_course_has_that_mu
     code_ = "memory.host-memory-here" if outcome == "review" else "memory.host-memory"
     found = as_judged(question, cell)
     assert found[question.check_ids[0]] == (outcome, code_)
+    if question is LARGEST:
+        small = code(CUDA, device=used("float32", USABLE // 3))
+        expected = "review" if outcome == "review" else "failed"
+        assert as_judged(LARGEST, small, cell)["float32"][0] == expected
     if question is FILL:
         small = code(CUDA, device=log(USABLE // 3))
         assert as_judged(FILL, small, cell)["fills"] == (outcome, code_)
