@@ -256,7 +256,7 @@ def test_an_empty_edge_list_is_missing():
         text("Picture", pictures=(Picture("g.png", "image/png", b"x"),)),
         text("loss -> d1 -> a"),
         code("make_dot(loss)"),
-        code("fig, ax = plt.subplots()\nax.annotate(\"a\", (0, 0))"),
+        code('fig, ax = plt.subplots()\nax.annotate("a", (0, 0))'),
         code("# AddBackward -> MulBackward"),
     ],
 )
