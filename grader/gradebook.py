@@ -6,6 +6,7 @@ them (`result_key`). A report is never changed once it is there, so that an earl
 it was.
 """
 
+import contextlib
 import datetime
 import hashlib
 import sqlite3
@@ -76,6 +77,22 @@ def has_outcome(report: Report, outcomes: Container[Outcome]) -> bool:
     checks = (check.outcome for task in report.tasks for check in task.checks)
     cells = (cell.outcome for cell in report.cells)
     return any(outcome in outcomes for outcome in (*checks, *cells))
+
+
+def known_origins(path: Path) -> dict[str, Origin]:
+    """Return where the submissions in a gradebook came from, without touching it.
+
+    It is empty where there is no gradebook yet, or none that can be read; opening it for a run says
+    what is wrong then.
+    """
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as db:
+            rows = db.execute("SELECT submission, origin FROM origins").fetchall()
+            return {name: msgspec.json.decode(data, type=Origin) for name, data in rows}
+    except (sqlite3.Error, msgspec.MsgspecError):
+        return {}
 
 
 class Gradebook:

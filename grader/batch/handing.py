@@ -7,7 +7,7 @@ import msgspec
 
 from grader.lateness import apply_policy
 from grader.lms.handed_in import HandedIn, find_handed_in
-from grader.lms.layout import Handed, identity
+from grader.lms.layout import Handed, same_participant
 from grader.lms.origin import Origin
 from grader.lms.roster import NOBODY_ABSENT, Attendance, attend, read_roster
 from grader.lms.sheets import read_sheet
@@ -41,14 +41,21 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 AS_IT_LIES = Source()
 
 
-def find(paths: Sequence[Path], source: Source) -> tuple[HandedIn, Attendance]:
+def find(
+    paths: Sequence[Path], source: Source, known: Mapping[str, Origin]
+) -> tuple[HandedIn, Attendance]:
     """Return what was handed in, and how the roster compares with it.
+
+    Args:
+        paths: as the instructor gave them.
+        source: how to read them.
+        known: where earlier submissions came from, by name.
 
     Raises:
         Refused: a path or the roster cannot be read.
     """
     people = None if source.roster is None else read_roster(read_sheet(source.roster))
-    handed_in = find_handed_in(paths, system=source.system, attempt=source.attempt)
+    handed_in = find_handed_in(paths, system=source.system, attempt=source.attempt, known=known)
     if people is None:
         return handed_in, NOBODY_ABSENT
     return handed_in, attend(people, handed_in.submissions)
@@ -70,7 +77,7 @@ def origins_of(
     origins = {}
     for one in handed:
         before = known.get(one.name)
-        same = before is not None and identity(before) == identity(one.origin)
+        same = before is not None and same_participant(before, one.origin)
         earlier = before.submitted if before is not None and same else ""
         times = (attendance.submitted.get(one.name, ""), one.origin.submitted, earlier)
         submitted = next(filter(None, times), "")

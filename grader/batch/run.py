@@ -25,7 +25,7 @@ from grader.batch.pages import SubmissionPages, write_class, write_file, write_s
 from grader.batch.reviewing import Decision, Taken, keep_decisions, read_decisions, require_taken
 from grader.batch.worker import Hello
 from grader.devices import require_known, require_real
-from grader.gradebook import Gradebook, GradebookError
+from grader.gradebook import Gradebook, GradebookError, known_origins
 from grader.lms.roster import NOBODY_ABSENT, Attendance
 from grader.model import Assignment, Report
 from grader.reports.changes import change_line
@@ -116,7 +116,7 @@ def grade_batch(
     """
     began = time.monotonic()
     assignment = load_assignment(settings.assignment).with_limits(settings.limits)
-    handed_in, attendance = find(paths, source)
+    handed_in, attendance = find(paths, source, known_origins(out / GRADEBOOK))
     handed = handed_in.submissions
     jobs = [Job(name=one.name, path=one.path, members=one.members) for one in handed]
     chosen = [job for job in jobs if only in (None, job.name)]

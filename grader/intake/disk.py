@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from grader.intake.archive import Found, checked_path, is_skipped
@@ -77,8 +77,17 @@ def read_folder(folder: Path, bounds: Bounds) -> Found:
     return found
 
 
-def walk_folder(folder: Path, name: str, bounds: Bounds) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield what is in a folder, by path; hidden entries and links to folders are left out."""
+def walk_folder(
+    folder: Path, name: str, bounds: Bounds, *, visible: Callable[[str], bool] = lambda _: False
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield what is in a folder, by path; hidden entries and links to folders are left out.
+
+    Args:
+        folder: where to look.
+        name: of the folder, for messages.
+        bounds: of what it may hold.
+        visible: tells which names are not hidden although they begin with a dot.
+    """
     waiting = [("", folder)]
     seen = 0
     while waiting:
@@ -88,7 +97,7 @@ def walk_folder(folder: Path, name: str, bounds: Bounds) -> Iterator[tuple[str, 
             if seen > bounds.entries:
                 raise refuse("too-many-entries", name, bound=bounds.entries)
             relative = f"{prefix}{entry.name}"
-            if is_skipped(entry.name):
+            if is_skipped(entry.name) and not visible(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if not (Path(entry.path) / "pyvenv.cfg").exists():

@@ -3,7 +3,7 @@
 import hashlib
 import stat
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,15 +34,21 @@ class Member:
     path: str
 
 
-def list_members(container: Path) -> list[Member]:
+def list_members(
+    container: Path, *, visible: Callable[[str], bool] = lambda _: False
+) -> list[Member]:
     """Return the files in a folder or a zip archive, hidden ones left out.
+
+    Args:
+        container: the folder or archive.
+        visible: tells which names are not hidden although they begin with a dot.
 
     Raises:
         Refused: it cannot be read, or is beyond a bound.
     """
     shown = shown_path(container.name)
     if container.is_dir():
-        found = walk_folder(container, shown, _CLASS)
+        found = walk_folder(container, shown, _CLASS, visible=visible)
         return [Member(path, path) for path, entry in found if entry.is_file(follow_symlinks=False)]
     _require_directory(container, shown)
     try:
@@ -56,8 +62,12 @@ def list_members(container: Path) -> list[Member]:
     except BROKEN as error:
         raise refuse("broken-archive", shown, detail=str(error)[:200]) from error
     # Of two entries with one path, whoever unpacks sees the last.
-    by_path = {member.path: member for member in members if not is_skipped(member.path)}
-    return list(by_path.values())
+    by_path = {member.path: member for member in members}
+    return [
+        member
+        for path, member in by_path.items()
+        if not any(is_skipped(part) and not visible(part) for part in path.split("/"))
+    ]
 
 
 def read_member(container: Path, member: Member, bounds: Bounds) -> bytes:

@@ -1,22 +1,24 @@
 """What ``grade PATH...`` grades: each path's layout is recognised, and names are made unique."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from grader.intake import Bounds, Refused, find_submissions
 from grader.intake.bounds import refuse
 from grader.intake.entries import RESERVED
-from grader.intake.names import format_of, shown_path, unique_name
+from grader.intake.names import format_of, shown_path
 from grader.lms import canvas, gradescope, moodle, nbgrader, repositories
 from grader.lms.containers import Member, list_members, read_member
-from grader.lms.layout import Claim, Handed, Layout, choose_attempts, split_members
+from grader.lms.layout import Claim, Handed, Layout, choose_attempts, give_names, split_members
 from grader.lms.origin import Origin
 from grader.lms.sheets import read_sheet
 
 System: TypeAlias = Literal["moodle", "canvas", "gradescope", "nbgrader", "git", "folder"]
 SYSTEMS: tuple[System, ...] = ("moodle", "canvas", "gradescope", "nbgrader", "git", "folder")
+
+_NOTHING: Mapping[str, Origin] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,11 @@ class HandedIn:
 
 
 def find_handed_in(
-    paths: Sequence[Path], *, system: str | None = None, attempt: str = "last"
+    paths: Sequence[Path],
+    *,
+    system: str | None = None,
+    attempt: str = "last",
+    known: Mapping[str, Origin] = _NOTHING,
 ) -> HandedIn:
     """Return the submissions in files and folders.
 
@@ -36,6 +42,7 @@ def find_handed_in(
         paths: as the instructor gave them; of one student's attempts, later paths are later.
         system: one of `SYSTEMS`; recognised from each path where None.
         attempt: which of several attempts counts: ``last``, ``first`` or a number from 1.
+        known: where earlier submissions came from, by the names that they keep.
 
     Raises:
         Refused: a path cannot be read, or is not what `system` says.
@@ -46,12 +53,7 @@ def find_handed_in(
         layout = _read_layout(path, system)
         handed += layout.handed
         unclaimed += [f"{path.name}/{name}" for name in layout.unclaimed]
-    taken = set(RESERVED)
-    named = []
-    for one in choose_attempts(handed, attempt):
-        name = unique_name(one.name, taken)
-        taken.add(name.casefold())
-        named.append(replace(one, name=name))
+    named = give_names(choose_attempts(handed, attempt), RESERVED, known)
     return HandedIn(named, unclaimed)
 
 
@@ -81,7 +83,7 @@ def _plain(path: Path) -> Layout:
 
 def _members(container: Path, system: str | None) -> list[Member]:
     try:
-        return list_members(container)
+        return list_members(container, visible=moodle.is_own)
     except Refused:
         if system is not None:
             raise

@@ -1,12 +1,14 @@
 """A class's files become submissions: who handed in which of them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
-from grader.intake.names import clean_name, format_of
+from grader.intake.bounds import Bounds
+from grader.intake.names import clean_name, format_of, unique_name
 from grader.lms.containers import Member
 from grader.lms.origin import FileState, Origin
 
@@ -61,13 +63,12 @@ def split_members(
         known = origins.setdefault(who, claimed.origin)
         origins[who] = msgspec.structs.replace(known, late=known.late or claimed.origin.late)
         files.setdefault(who, []).append(Member(member.key, claimed.path))
-    ambiguous = _shared_labels(origins.values())
     for who, origin in origins.items():
         mine = files[who]
         states = [(member.path, file_state(member.path)) for member in mine]
         layout.handed.append(
             Handed(
-                name=clean_name(_name(origin, ambiguous)),
+                name=clean_name(origin.label or origin.id),
                 path=container,
                 origin=msgspec.structs.replace(origin, files=states),
                 members=tuple(mine),
@@ -77,8 +78,26 @@ def split_members(
 
 
 def identity(origin: Origin) -> tuple[str, str]:
-    """Return what tells one participant of a system from another."""
+    """Return what tells one submission of a system from another."""
     return origin.system, origin.id or origin.label
+
+
+def participant(origin: Origin) -> tuple[str, str] | None:
+    """Return what tells who handed in, also in a later export; None where nothing does.
+
+    Gradescope gives a number to each submission and not to each group, so those who handed it in
+    tell, where all of them have an address or a number.
+    """
+    if origin.system != "gradescope":
+        return identity(origin)
+    who = [student.email or student.id for student in origin.students]
+    return (origin.system, "\0".join(sorted(map(str.casefold, who)))) if who and all(who) else None
+
+
+def same_participant(one: Origin, other: Origin) -> bool:
+    """Tell whether two submissions are of the same participant, as far as is known."""
+    who = participant(one)
+    return identity(one) == identity(other) or (who is not None and who == participant(other))
 
 
 def file_state(path: str) -> FileState:
@@ -86,19 +105,50 @@ def file_state(path: str) -> FileState:
     return "read" if format_of(path) else "unopened"
 
 
-def _shared_labels(origins: Iterable[Origin]) -> set[str]:
-    seen: set[str] = set()
-    shared: set[str] = set()
-    for origin in origins:
-        (shared if origin.label in seen else seen).add(origin.label)
-    return shared
+def give_names(
+    handed: Sequence[Handed], reserved: Iterable[str], known: Mapping[str, Origin]
+) -> list[Handed]:
+    """Return the submissions with names that are unique, whatever case tells apart.
+
+    Whoever had a name keeps it, since persons' decisions go by names, and nobody inherits the name
+    of another. Those that one name fits get their number in it.
+
+    Args:
+        handed: of different participants.
+        reserved: names that nobody may have, case-folded.
+        known: origins of earlier submissions, by name.
+    """
+    systems = {one.origin.system for one in handed if one.members}
+    lasting = {name: who for name, origin in known.items() if (who := participant(origin))}
+    owners = {who: name for name, who in lasting.items()}
+    kept = [_kept(one, owners) for one in handed]
+    fits = Counter(one.name.casefold() for one in handed)
+    foreign = {name.casefold() for name, (system, _) in lasting.items() if system in systems}
+    taken = {*reserved, *(name.casefold() for name in kept if name is not None)}
+    named = []
+    for one, name in zip(handed, kept, strict=True):
+        folded = one.name.casefold()
+        if name is None:
+            shared = fits[folded] > 1 or folded in foreign
+            wanted = _numbered(one) if one.members and shared else one.name
+            name = unique_name(wanted, taken)
+            taken.add(name.casefold())
+        named.append(replace(one, name=name))
+    return named
 
 
-def _name(origin: Origin, ambiguous: set[str]) -> str:
-    """Return a name: the label, and the number where several have that label or none has one."""
-    if origin.label and (origin.label not in ambiguous or not origin.id):
-        return origin.label
-    return f"{origin.label} {origin.id}".strip()
+def _kept(one: Handed, owners: Mapping[tuple[str, str], str]) -> str | None:
+    who = participant(one.origin) if one.members else None
+    return None if who is None else owners.get(who)
+
+
+def _numbered(one: Handed) -> str:
+    """Return a name that ends in the participant's number, where there is one."""
+    number = one.origin.id
+    if not number or one.origin.label in ("", number):
+        return one.name
+    room = Bounds().name_characters - len(number) - 1
+    return f"{one.name[:room].rstrip()} {number}"
 
 
 def choose_attempts(handed: Sequence[Handed], attempt: str) -> list[Handed]:
@@ -110,7 +160,7 @@ def choose_attempts(handed: Sequence[Handed], attempt: str) -> list[Handed]:
     """
     groups: dict[tuple[str, str, str], list[Handed]] = {}
     for number, one in enumerate(handed):
-        who = identity(one.origin)
+        who = participant(one.origin) or identity(one.origin)
         # A plain path is a submission of its own, whatever its name.
         key = (*who, "") if one.members else (*who, str(number))
         groups.setdefault(key, []).append(one)

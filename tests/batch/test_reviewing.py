@@ -196,6 +196,27 @@ def test_what_excel_saves_in_russian_is_read(tmp_path):
     assert (found.points, found.comment) == (75, "верно")
 
 
+def test_a_decision_stays_with_its_student_when_a_namesake_hands_in(tmp_path):
+    archive, out = tmp_path / "class.zip", tmp_path / "out"
+
+    def hand_in(numbers):
+        with zipfile.ZipFile(archive, "w") as packed:
+            for number in numbers:
+                name = f"Li Wei_{number}_assignsubmission_file/hw.ipynb"
+                packed.writestr(name, notebook())
+
+    hand_in([7])
+    grade_batch([archive], out, SETTINGS, workers=1)
+    filled = tmp_path / "filled.csv"
+    filled.write_text(f"{HEADER}Li Wei,linear-boundary,answer,,1,\n", "utf-8")
+    draw_again(out, language="en", reviews=filled)
+    hand_in([6, 7])
+    grade_batch([archive], out, SETTINGS, workers=1)
+    rows = read_rows(out / "gradebook.csv")
+    decided = {row["submission"]: row["linear-boundary.outcome"] for row in rows}
+    assert decided == {"Li Wei": "passed", "Li Wei 6": "review"}
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_decision_on_an_unreadable_file_holds_for_that_file_only(tmp_path, packed):
     def excerpts(content):

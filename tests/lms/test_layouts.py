@@ -176,7 +176,7 @@ def test_a_path_that_leads_out_of_an_archive_is_refused(tmp_path, name):
     assert caught.value.code == "intake.unsafe-path"
 
 
-@given(label=st.text(max_size=30), number=NUMBERS)
+@given(label=st.text(st.characters(exclude_characters="\0"), max_size=30), number=NUMBERS)
 def test_a_name_is_one_harmless_path_component(tmp_path_factory, label, number):
     folder = tmp_path_factory.mktemp("names")
     try:
@@ -347,3 +347,89 @@ def test_a_path_that_is_not_what_from_says_is_refused(tmp_path):
         with pytest.raises(Refused) as caught:
             find_handed_in([path], system=system)
         assert caught.value.code == "intake.not-this-system"
+
+
+# ------------------------------------------------------------------ names that stay
+
+
+def moodle_zip(path, people, source=CODE):
+    entries = {f"{name}_{number}_assignsubmission_file/a.py": source for number, name in people}
+    return write_zip(path, entries)
+
+
+def names_by_number(paths, **options):
+    found = find_handed_in(paths, **options)
+    return {one.origin.id: one.name for one in found.submissions}, {
+        one.name: one.origin for one in found.submissions
+    }
+
+
+def test_names_that_only_case_spaces_or_composition_tell_apart_get_numbers(tmp_path):
+    people = [
+        ("1", "Team A"),
+        ("2", "team a"),
+        ("3", "Team  A"),
+        ("4", "Мий"),
+        ("5", "Мий"),
+        ("6", "B"),
+    ]
+    names, _ = names_by_number([moodle_zip(tmp_path / "x.zip", people)])
+    assert names == {
+        "1": "Team A 1",
+        "2": "team a 2",
+        "3": "Team A 3",
+        "4": "Мий 4",
+        "5": "Мий 5",
+        "6": "B",
+    }
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_name_that_begins_with_a_dot_hides_nobody(tmp_path, packed):
+    entries = {
+        ".NET_5_assignsubmission_file/hw.py": CODE,
+        ".NET_5_assignsubmission_file/.ipynb_checkpoints/hw.py": CODE,
+        ".hidden/hw.py": CODE,
+    }
+    path = write_zip(tmp_path / "x.zip", entries)
+    if not packed:
+        zipfile.ZipFile(path).extractall(tmp_path / "x")
+        path = tmp_path / "x"
+    [one] = find_handed_in([path]).submissions
+    assert (one.name, one.origin.label) == ("NET", ".NET")
+    assert one.origin.files == [("hw.py", "read")]
+
+
+def test_a_number_stays_in_a_name_that_is_too_long(tmp_path):
+    people = [(str(number), "я" * 120 + str(number)) for number in (1, 2)]
+    names, _ = names_by_number([moodle_zip(tmp_path / "x.zip", people)])
+    assert all(name.endswith(f" {number}") for number, name in names.items())
+
+
+def test_whoever_had_a_name_keeps_it_when_a_namesake_hands_in(tmp_path):
+    first = moodle_zip(tmp_path / "x.zip", [("7", "Li Wei")])
+    names, known = names_by_number([first])
+    assert names == {"7": "Li Wei"}
+    both = moodle_zip(tmp_path / "x.zip", [("6", "Li Wei"), ("7", "Li Wei")])
+    names, known = names_by_number([both], known=known)
+    assert names == {"6": "Li Wei 6", "7": "Li Wei"}
+    # And nobody inherits it, with the decisions that were made under it.
+    other = moodle_zip(tmp_path / "x.zip", [("6", "Li Wei"), ("8", "Li Wei")])
+    names, _ = names_by_number([other], known=known)
+    assert names == {"6": "Li Wei 6", "8": "Li Wei 8"}
+
+
+def test_a_name_is_the_same_whether_an_earlier_archive_has_a_namesake_or_not(tmp_path):
+    first = moodle_zip(tmp_path / "1.zip", [("7", "Li Wei"), ("8", "Li Wei")])
+    second = moodle_zip(tmp_path / "2.zip", [("7", "Li Wei")])
+    names, _ = names_by_number([first, second])
+    assert names == {"7": "Li Wei 7", "8": "Li Wei 8"}
+
+
+def test_a_folder_graded_again_keeps_its_names(tmp_path):
+    for name in ("anna.py", "anna.ipynb"):
+        (tmp_path / name).write_text(CODE, "utf-8")
+    found = find_handed_in([tmp_path])
+    known = {one.name: one.origin for one in found.submissions}
+    again = find_handed_in([tmp_path], known=known)
+    assert [one.name for one in again.submissions] == [one.name for one in found.submissions]
