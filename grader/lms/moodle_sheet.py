@@ -6,9 +6,12 @@ of columns below are those of the English and the Russian language packs.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from grader.lms.grades import Filled, Grade, grade_text, read_number, require_maximum
+from grader.lms.moodle import ANONYMOUS, filed_group, filed_name
 from grader.lms.origin import Origin
 from grader.lms.roster import folded
 from grader.lms.sheets import Sheet
@@ -44,20 +47,25 @@ def fill_worksheet(sheet: Sheet, grades: Sequence[Grade], *, scale: bool = False
     worksheet.require_unchanged()
     rows = [list(row) for row in sheet.rows]
     filled = Filled(sheet)
-    for grade in grades:
-        places = worksheet.rows_of(grade)
-        if not places:
+    places = [worksheet.rows_of(grade) for grade in grades]
+    claims = Counter(at for mine in places for at in mine)
+    for grade, mine in zip(grades, places, strict=True):
+        if not mine or any(claims[at] > 1 for at in mine):
             filled.unlisted.append(grade.submission)
-        for at in places:
+            continue
+        for at in mine:
             text = worksheet.text(at, grade, scale=scale)
             if text != rows[at][worksheet.grade] and worksheet.is_locked(at):
-                filled.locked.append(grade.submission)
+                if grade.submission not in filled.locked:
+                    filled.locked.append(grade.submission)
                 continue
             rows[at][worksheet.grade] = text
             filled.rows.setdefault(grade.submission, []).append(worksheet.participant(at))
     if not filled.rows and not filled.locked:
         raise sheet.refuse("other-assignment", count=len(grades))
-    filled.sheet = sheet.with_rows(rows)
+    # The import reads commas and UTF-8 (`parsecsv`), whatever a spreadsheet saved meanwhile.
+    mark = sheet.mark if sheet.encoding == "utf-8" else b""
+    filled.sheet = replace(sheet.with_rows(rows), mark=mark, encoding="utf-8", delimiter=",")
     return filled
 
 
@@ -72,12 +80,15 @@ class _Worksheet:
         self._group = sheet.find_column(_GROUP)
         self._changeable = sheet.find_column(_CHANGEABLE)
         self._rows: dict[str, int] = {}
+        self._groups: dict[str, list[int]] = {}
         for at, row in enumerate(sheet.rows):
             found = _PARTICIPANT.fullmatch(row[self._identifier].strip())
             if found is None or found[1] in self._rows:
                 cell = row[self._identifier][:60]
                 raise sheet.refuse("no-identifier", row=sheet.lines[at], cell=cell)
             self._rows[found[1]] = at
+            if self._group is not None:
+                self._groups.setdefault(row[self._group], []).append(at)
 
     def require_unchanged(self) -> None:
         """Refuse grades that stand where the site itself says that nothing was graded."""
@@ -94,16 +105,28 @@ class _Worksheet:
         at = self._rows.get(origin.id)
         if at is not None and self._is_named(at, origin):
             return [at]
-        if self._group is None:
-            return []
-        wanted = folded(origin.label)
-        return [at for at, row in enumerate(self._sheet.rows) if folded(row[self._group]) == wanted]
+        wanted = filed_name(origin.label)
+        groups = [group for group in self._groups if filed_group(group) == wanted != ""]
+        # Where names of files do not tell two groups apart, neither gets the other's grade.
+        return self._groups[groups[0]] if len(groups) == 1 else []
 
     def _is_named(self, at: int, origin: Origin) -> bool:
-        if self._name is None and origin.label.endswith(f" {origin.id}"):
-            return True  # anonymous marking
-        cells = self._sheet.rows[at][: self.grade]
-        return folded(origin.label) in map(folded, cells)
+        label = origin.label.removesuffix(f" {origin.id}") if self._name is None else origin.label
+        row = self._sheet.rows[at]
+        names = self._names(row)
+        if any(folded(name) == folded(label) != "" for name in names):
+            return True
+        if self._group is not None:  # a member's copy, before 4.1
+            names += [f"{row[self._group]}-{name}" for name in names]
+        return filed_name(label) in map(filed_name, names)
+
+    def _names(self, row: Sequence[str]) -> list[str]:
+        """Return what an archive may call a row's participant."""
+        if self._name is not None:
+            return [row[self._name]]
+        # Anonymous marking, or a header in another language.
+        cells = [cell for at, cell in enumerate(row[: self.grade]) if at != self._group]
+        return [*ANONYMOUS, *filter(None, cells)]
 
     def is_locked(self, at: int) -> bool:
         """Tell whether the site says that the grade cannot be changed."""

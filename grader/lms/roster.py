@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from grader.lms.layout import Handed
+from grader.lms.moodle import filed_group, filed_name
+from grader.lms.origin import Origin
 from grader.lms.sheets import Sheet
 
 _NAMES = ("submission", "name", "full name", "student", "полное имя", "фио", "имя", "студент")
@@ -17,6 +19,7 @@ _FIRST = ("first name", "firstname", "имя")
 _LAST = ("last name", "surname", "lastname", "фамилия")
 _NUMBERS = ("id", "identifier", "идентификатор", "sid", "student id", "github_username", "логин")
 _ADDRESSES = ("email", "email address", "e-mail", "sis login id", "адрес электронной почты")
+_GROUPS = ("group", "groups", "team", "группа", "группы", "команда")
 _TIMES = ("submitted", "сдано")
 _TRAILING_NUMBER = re.compile(r"\D*(\d{1,18})")
 
@@ -27,12 +30,16 @@ class Person:
 
     Attributes:
         shown: what messages call the person.
-        keys: what the person may be found by: name, number, address; folded.
+        names: what the person is called, also as name and address; folded.
+        numbers: by which a system knows the person; folded.
+        group: with which the person hands in; empty for nobody's.
         submitted: when the work was handed in, as the roster writes it; empty where it does not.
     """
 
     shown: str
-    keys: frozenset[str]
+    names: frozenset[str]
+    numbers: frozenset[str]
+    group: str
     submitted: str
 
 
@@ -72,48 +79,108 @@ def read_roster(sheet: Sheet) -> list[Person]:
     first, last = sheet.find_column(_FIRST), sheet.find_column(_LAST)
     if not found and (first is None or last is None):
         raise sheet.refuse("no-column", column="name", known=", ".join(sheet.header)[:500])
-    numbers = {sheet.find_column([name]) for name in _NUMBERS}
-    time_at = sheet.find_column(_TIMES)
+    numbers_at = {sheet.find_column([name]) for name in _NUMBERS} - {None}
+    group_at, time_at = sheet.find_column(_GROUPS), sheet.find_column(_TIMES)
     people = []
     for row in sheet.rows:
         cells = [row[at].strip() for at in found]
+        names = [row[at] for at in found if at not in numbers_at]
         if first is not None and last is not None:
-            cells = [f"{row[first]} {row[last]}", f"{row[last]} {row[first]}", *cells]
-        keys = {folded(cell) for cell in cells}
-        keys |= {m[1] for at in found if at in numbers and (m := _number(row[at])) is not None}
+            both = [f"{row[first]} {row[last]}", f"{row[last]} {row[first]}"]
+            names, cells = [*both, *names], [both[0].strip(), *cells]
+        numbers = [row[at] for at in found if at in numbers_at]
+        numbers += [m[1] for cell in numbers if (m := _number(cell)) is not None]
         shown = next((cell for cell in cells if cell), "")
         if shown:
-            time = row[time_at].strip() if time_at is not None else ""
-            people.append(Person(shown, frozenset(keys - {""}), time))
+            person = Person(
+                shown=shown,
+                names=_folded(names),
+                numbers=_folded(numbers),
+                group=row[group_at].strip() if group_at is not None else "",
+                submitted=row[time_at].strip() if time_at is not None else "",
+            )
+            people.append(person)
     return people
 
 
-def attend(people: Iterable[Person], handed: Sequence[Handed]) -> Attendance:
+def attend(people: Sequence[Person], handed: Sequence[Handed]) -> Attendance:
     """Tell who of a roster handed in nothing, and whose submission is of nobody on it."""
-    by_key: dict[str, list[str]] = {}
-    for one in handed:
-        for key in _keys(one):
-            by_key.setdefault(key, []).append(one.name)
-    absent: list[str] = []
-    met: set[str] = set()
+    roll = _Roll(people)
+    met: set[int] = set()
+    strangers: list[str] = []
     submitted: dict[str, str] = {}
-    for person in people:
-        mine = {name for key in person.keys for name in by_key.get(key, ())}
+    for one in handed:
+        mine = roll.find(one)
         met |= mine
         if not mine:
-            absent.append(person.shown)
-        if person.submitted:
-            submitted |= dict.fromkeys(mine, person.submitted)
-    strangers = [one.name for one in handed if one.name not in met]
+            strangers.append(one.name)
+        for at in sorted(mine):
+            if people[at].submitted:
+                submitted[one.name] = people[at].submitted
+    absent = [person.shown for at, person in enumerate(people) if at not in met]
     return Attendance(absent, strangers, submitted)
 
 
-def _keys(one: Handed) -> set[str]:
-    origin = one.origin
-    texts = [one.name, origin.label, origin.id]
-    for student in origin.students:
-        texts += [student.name, student.id, student.email]
-    return {folded(text) for text in texts} - {""}
+class _Roll:
+    """Finds the persons of a roster that a submission is of, by their places."""
+
+    def __init__(self, people: Sequence[Person]) -> None:
+        self._names: dict[str, set[int]] = {}
+        self._numbers: dict[str, set[int]] = {}
+        self._groups: dict[str, set[int]] = {}
+        for at, person in enumerate(people):
+            for name in person.names:
+                self._names.setdefault(name, set()).add(at)
+            for number in person.numbers:
+                self._numbers.setdefault(number, set()).add(at)
+            if person.group:
+                self._groups.setdefault(person.group, set()).add(at)
+
+    def find(self, one: Handed) -> set[int]:
+        """Return the places of those who handed something in together.
+
+        Numbers of groups and of participants overlap, and so do names: where both agree, that is
+        who it is; then the name of a group counts, then a number alone, then anything else.
+        """
+        origin = one.origin
+        # Gradescope's number is the submission's own.
+        number = "" if origin.system == "gradescope" else origin.id
+        called = (one.name, origin.label)
+        numbered = self._numbered([number])
+        found = (numbered & self._named(called)) or self._members(origin.label) or numbered
+        return found or self._students(origin) or self._known((number, *called))
+
+    def _named(self, texts: Iterable[str]) -> set[int]:
+        return {at for text in _folded(texts) for at in self._names.get(text, ())}
+
+    def _numbered(self, texts: Iterable[str]) -> set[int]:
+        return {at for text in _folded(texts) for at in self._numbers.get(text, ())}
+
+    def _known(self, texts: Sequence[str]) -> set[int]:
+        return self._named(texts) | self._numbered(texts)
+
+    def _members(self, label: str) -> set[int]:
+        """Return the members of the one group of that name, as a file's name has it or nearly."""
+        for of_group, of_label in _FORMS:
+            wanted = of_label(label)
+            groups = [group for group in self._groups if of_group(group) == wanted != ""]
+            if len(groups) == 1:
+                return self._groups[groups[0]]
+        return set()
+
+    def _students(self, origin: Origin) -> set[int]:
+        found: set[int] = set()
+        for student in origin.students:
+            found |= self._known((student.id, student.email)) or self._named([student.name])
+        return found
+
+
+_FORMS = ((filed_group, filed_name), (filed_name, filed_name), (folded, folded))
+"""As what a group of the roster and a label are compared, the strictest first."""
+
+
+def _folded(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(folded(text) for text in texts) - {""}
 
 
 def _number(cell: str) -> re.Match[str] | None:

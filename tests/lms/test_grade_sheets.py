@@ -97,6 +97,29 @@ def test_an_anonymous_worksheet_is_filled_by_number():
     assert filled.sheet.rows[0][2] == "12.50"
 
 
+def test_two_submissions_never_fill_one_row():
+    text = (
+        "Identifier,Full name,Group,Grade,Maximum Grade,Last modified (grade)\n"
+        "Participant 1,A,Blue,,20.00,-\nParticipant 2,B,Red,,20.00,-\n"
+    )
+    grades = [moodle("7", "Blue"), moodle("8", "Blue", points=1), moodle("9", "Red")]
+    filled = fill_worksheet(parse_sheet(text.encode(), "x.csv"), grades)
+    assert [row[3] for row in filled.sheet.rows] == ["", "12.50"]
+    assert filled.unlisted == ["Blue", "Blue"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "utf-8", "utf-16"])
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_moodle_gets_commas_and_utf_8_whatever_a_spreadsheet_saved(encoding, delimiter):
+    text = RUSSIAN.replace(",", delimiter)
+    text += delimiter.join(["Участник101", "Иванова, Анна", "Ответ", "", "20,00", "Да", "-"])
+    sheet = parse_sheet(text.encode(encoding), "Оценки.csv")
+    filled = fill_worksheet(sheet, [moodle("101", "Иванова, Анна")])
+    lines = filled.sheet.encode().decode("utf-8").splitlines()
+    assert lines[0] == RUSSIAN.strip()
+    assert lines[1] == 'Участник101,"Иванова, Анна",Ответ,"12,50","20,00",Да,-'
+
+
 def test_a_locked_row_stays_as_it_is():
     modified = '"Monday, 2 November 2026"'
     sheet = english(anna(grade="3.00", changeable="No", modified=modified))

@@ -47,6 +47,32 @@ def test_whoever_is_on_the_roster_and_handed_in_nothing_is_named(tmp_path, table
     assert found.strangers == ["Nobody"]
 
 
+def test_namesakes_are_told_apart_by_number_and_numbers_by_name(tmp_path):
+    table = "id,name,group\n7,Li Wei,\n8,Li Wei,\n9,Anna,Blue\n10,Bob,Blue\n11,Eve,🔥\n12,Ira,\n"
+    people = read_roster(parse_sheet(table.encode(), "roster.csv"))
+    found = attend(people, [handed("Li Wei 8", tmp_path, id="8", label="Li Wei")])
+    assert found.absent == ["Li Wei", "Anna", "Bob", "Eve", "Ira"]
+    # The group has the number of a participant who is not in it.
+    found = attend(people, [handed("Blue", tmp_path, id="7", label="Blue")])
+    assert found.absent == ["Li Wei", "Li Wei", "Eve", "Ira"]
+    found = attend(people, [handed("🔥", tmp_path, id="12", label="🔥")])
+    assert found.absent == ["Li Wei", "Li Wei", "Anna", "Bob", "Ira"]
+
+
+@pytest.mark.parametrize("table", ["id\n0012\n", "login,id\n0012,x\n", "sid\n0012\n"])
+def test_a_folder_may_be_called_by_a_number_of_the_roster(tmp_path, table):
+    table = table.replace("login", "SIS Login ID")
+    people = read_roster(parse_sheet(table.encode(), "roster.csv"))
+    one = Handed("0012", tmp_path, Origin(system="folder", label="0012"))
+    assert attend(people, [one]) == Attendance([], [], {})
+
+
+def test_a_number_of_gradescopes_submission_is_nobodys_number(tmp_path):
+    people = read_roster(parse_sheet(b"id,name\n11,Anna\n12,Bob\n", "roster.csv"))
+    origin = Origin(system="gradescope", id="11", label="Bob", students=[Student(name="Bob")])
+    assert attend(people, [Handed("Bob", tmp_path, origin)]).absent == ["Anna"]
+
+
 def test_a_roster_gives_times(tmp_path):
     sheet = parse_sheet(b"name,submitted\nAnna,02.11.2026 10:00\n", "roster.csv")
     found = attend(read_roster(sheet), [handed("Anna", tmp_path, label="Anna")])
