@@ -91,7 +91,7 @@ def read_sheet(path: Path) -> Sheet:
     """Return the table in a file.
 
     Raises:
-        Refused: it cannot be read, is no table, or has rows of another length than its header.
+        Refused: it cannot be read, is no table, or has rows that are longer than its header.
     """
     shown = shown_path(path.name or str(path))
     return parse_sheet(read_file_bytes(path, shown, Bounds()), shown)
@@ -101,7 +101,7 @@ def parse_sheet(data: bytes, name: str) -> Sheet:
     """Return the table that the bytes hold; `name` is for messages.
 
     Raises:
-        Refused: they hold none, or rows of another length than the header.
+        Refused: they hold none, or rows that are longer than the header.
     """
     mark, encoding, text = _decoded(data, name)
     first = next((line for line in text.splitlines() if line.strip()), "")
@@ -117,13 +117,15 @@ def parse_sheet(data: bytes, name: str) -> Sheet:
         raise Refused("sheet.empty", {"file": name})
     (_, header), *rows = numbered
     for at, row in rows:
-        if len(row) != len(header):
+        if any(cell.strip() for cell in row[len(header) :]):
             values = {"row": str(at), "cells": str(len(row)), "columns": str(len(header))}
             raise Refused("sheet.ragged", {"file": name, **values})
+    # Excel leaves out empty cells at the end of rows, sixteen rows at a time, and adds such cells.
+    missing = ("",) * len(header)
     return Sheet(
         name=name,
         header=header,
-        rows=tuple(row for _, row in rows),
+        rows=tuple((row + missing)[: len(header)] for _, row in rows),
         lines=tuple(at for at, _ in rows),
         mark=mark,
         encoding=encoding,

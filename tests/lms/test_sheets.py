@@ -41,7 +41,7 @@ def test_a_sheet_of_russian_windows_is_read():
     ("data", "code"),
     [
         (b"", "sheet.empty"),
-        (b"a,b\r\n1\r\n", "sheet.ragged"),
+        (b"a,b\r\n1,2,3\r\n", "sheet.ragged"),
         (b'a,b\r\n"1,2\r\n', "sheet.broken"),
         (b"\xff\xfea", "sheet.not-text"),
         (b"a\0b,c\r\n", "sheet.not-text"),
@@ -55,5 +55,26 @@ def test_what_is_no_table_is_refused(data, code):
 
 def test_the_row_that_is_wrong_is_named_as_a_spreadsheet_counts():
     with pytest.raises(Refused) as caught:
-        parse_sheet(b"a,b\r\n1,2\r\n\r\n3\r\n", "sheet.csv")
+        parse_sheet(b"a,b\r\n1,2\r\n\r\n3,4,5\r\n", "sheet.csv")
     assert caught.value.values["row"] == "4"
+
+
+@given(
+    count=st.integers(1, 40),
+    filled=st.dictionaries(
+        st.integers(0, 39), st.tuples(st.just("1,5"), st.sampled_from(["", "x"]))
+    ),
+    stray=st.integers(0, 2),
+)
+def test_what_excel_drops_and_adds_at_the_end_of_rows_changes_nothing(count, filled, stray):
+    """Excel saves rows in blocks of 16, each as wide as what is filled in it."""
+    rows = [["anna", f"task{at}", *filled.get(at, ("", ""))] for at in range(count)]
+    table = [["submission", "task", "points", "comment"], *rows]
+    lines = []
+    for start in range(0, len(table), 16):
+        block = table[start : start + 16]
+        width = max((at for row in block for at, cell in enumerate(row, 1) if cell), default=0)
+        empty = [""] * (stray if start else 0)
+        lines += [";".join([*row[:width], *empty]) for row in block]
+    text = "".join(line + "\r\n" for line in lines)
+    assert list(parse_sheet(text.encode(), "review.csv").rows) == [tuple(row) for row in rows]
