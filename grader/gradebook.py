@@ -176,6 +176,11 @@ class Gradebook:
             )
             self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), run))
 
+    def is_whole(self, run: int) -> bool:
+        """Tell whether every submission of a run has its result; one that was killed lacks some."""
+        (ended,) = self._db.execute("SELECT ended FROM runs WHERE id = ?", (run,)).fetchone()
+        return ended is not None
+
     def latest_run(self) -> int | None:
         """Return the id of the latest run, or None in an empty gradebook."""
         row = self._db.execute("SELECT max(id) FROM runs").fetchone()

@@ -64,10 +64,11 @@ def export(
         sheet: the teacher's own worksheet or gradebook, which Moodle and Canvas need.
         column: the assignment's column in Canvas's gradebook.
         scale: whether to convert points to the sheet's maximum.
-        unfinished: whether to write grades of which a part waits for a person.
+        unfinished: whether to write grades of which a part waits for a person, and those that an
+            interrupted run has so far.
 
     Raises:
-        GradebookError: there is no gradebook.
+        GradebookError: there is no gradebook, or its latest run was interrupted.
         Refused: the sheet is missing, of another assignment, or changed since its download.
         OSError: a file cannot be written.
     """
@@ -78,6 +79,8 @@ def export(
         run = gradebook.latest_run()
         if run is None:
             raise GradebookError("gradebook.none", {"path": str(path)})
+        if not (unfinished or gradebook.is_whole(run)):
+            raise GradebookError("gradebook.interrupted", {"path": str(out)})
         assignment = load_assignment(gradebook.assignment_of(run))
         origins = gradebook.origins()
         pages = SubmissionPages(

@@ -1,5 +1,6 @@
 """A batch from paths to an output folder: what ``grader grade`` and ``grader report`` do."""
 
+import difflib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class BatchResult:
         unclaimed: files that belong to nobody.
         attendance: who of the roster is absent, and who is not on it.
         changes: a line for each submission that gained or lost points since the previous run.
+        interrupted: whether the run has not got to its end, so that results are missing.
     """
 
     rows: list[ClassRow]
@@ -82,6 +84,7 @@ class BatchResult:
     changes: list[str]
     unclaimed: list[str] = field(default_factory=list)
     attendance: Attendance = NOBODY_ABSENT
+    interrupted: bool = False
 
 
 def grade_batch(
@@ -119,13 +122,11 @@ def grade_batch(
     handed_in, attendance = find(paths, source, known_origins(out / GRADEBOOK))
     handed = handed_in.submissions
     jobs = [Job(name=one.name, path=one.path, members=one.members) for one in handed]
+    names = [job.name for job in jobs]
+    _require_there(paths, names, only)
     chosen = [job for job in jobs if only in (None, job.name)]
-    if not chosen:
-        values = {"paths": ", ".join(map(str, paths)), "only": only or ""}
-        raise GradebookError("batch.nothing", values)
     _require_device(settings)
     out.mkdir(parents=True, exist_ok=True)
-    names = [job.name for job in jobs]
     require_taken(out, reviews)
     with alone_in(out), Gradebook(out / GRADEBOOK) as gradebook:
         decisions = _decisions(reviews, assignment, names)
@@ -224,6 +225,17 @@ def _take_all(
     return cached
 
 
+def _require_there(paths: Sequence[Path], names: Sequence[str], only: str | None) -> None:
+    """Refuse a batch of nothing, and one submission that there is not."""
+    shown = ", ".join(map(str, paths))
+    if not names:
+        raise GradebookError("batch.nothing", {"paths": shown})
+    if only is not None and only not in names:
+        near = difflib.get_close_matches(only, names, n=1)
+        code = "batch.no-such-near" if near else "batch.no-such"
+        raise GradebookError(code, {"paths": shown, "only": only, "near": "".join(near)})
+
+
 def _require_device(settings: Settings) -> None:
     """Refuse a card or profile that there is not, before anything is written."""
     require_known(settings.card, settings.profile)
@@ -308,6 +320,7 @@ def draw_again(
         rows, waiting, changes = write_class(
             out, gradebook, run, pages, declared, language=language, facts=facts
         )
+        interrupted = not gradebook.is_whole(run)
     return BatchResult(
         rows=rows,
         seconds=time.monotonic() - began,
@@ -315,4 +328,5 @@ def draw_again(
         waiting=waiting,
         taken=taken,
         changes=[change_line(one, declared, language=language) for one in changes],
+        interrupted=interrupted,
     )

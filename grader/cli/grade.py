@@ -15,6 +15,7 @@ from grader.cli.show import guarded
 from grader.cli.show import say as complain
 from grader.messages import message, plural
 from grader.reports.clean import clean_line
+from grader.reports.wording import shown_number
 
 _MOST_CHANGES = 40
 
@@ -76,16 +77,17 @@ def draw_all(folder: Path, *, language: str, assignment: str | None, reviews: Pa
 def _print_result(result: BatchResult, out: Path, language: str) -> None:
     console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
 
-    def say(code: str, **values: object) -> None:
+    def say(code: str, number: int, **values: object) -> None:
         texts = {key: str(value) for key, value in values.items()}
-        console.print(clean_line(message(code, texts, language=language), most=2000))
+        console.print(clean_line(plural(code, number, texts, language=language), most=2000))
 
     count = len(result.rows)
-    rate = f"{count / result.seconds:.1f}" if result.seconds else "-"
-    say("cli.done", count=count, seconds=f"{result.seconds:.1f}", rate=rate)
-    if result.cached:
-        say("cli.done-cached", count=result.cached)
+    rate = shown_number(count / result.seconds, 1, language) if result.seconds else "-"
+    say("cli.done", count, seconds=shown_number(result.seconds, 1, language), rate=rate)
+    if result.interrupted:
+        console.print(message("cli.run-interrupted", language=language))
     for code, number in (
+        ("cli.done-cached", result.cached),
         ("cli.reviews-held", result.taken.held),
         ("cli.reviews-changed", result.taken.changed),
     ):
@@ -98,13 +100,12 @@ def _print_result(result: BatchResult, out: Path, language: str) -> None:
         ("cli.unclaimed", result.unclaimed),
     ):
         if names:
-            values = {"names": listed(names), "path": str(out / SUBMISSIONS_FILE)}
-            text = plural(code, len(names), values, language=language)
-            console.print(clean_line(text, most=2000))
+            say(code, len(names), names=listed(names), path=out / SUBMISSIONS_FILE)
     _print_changes(console, result.changes, language)
-    say("cli.look-at", path=out / "index.html")
+    page = {"path": str(out / "index.html")}
+    console.print(clean_line(message("cli.look-at", page, language=language), most=2000))
     if result.waiting:
-        say("cli.waits", count=result.waiting, path=out / "review.csv")
+        say("cli.waits", result.waiting, path=out / "review.csv")
 
 
 def _print_changes(console: Console, changes: Sequence[str], language: str) -> None:

@@ -44,6 +44,7 @@ def out(tmp_path):
                 "Anna": Origin(system="moodle", id="5", label="Anna"),
             }
         )
+        book.end_run(run, ["group", "Anna", "waiting"])
     return tmp_path
 
 
@@ -109,6 +110,17 @@ def test_an_export_without_a_sheet_or_without_grades_is_refused(out, target, giv
     with pytest.raises(Refused) as caught:
         export(out, target, sheet=sheet if given else None)
     assert caught.value.code == code
+
+
+def test_a_run_that_was_interrupted_is_exported_only_when_that_is_asked_for(out):
+    with Gradebook(out / "gradebook.db") as book:
+        run = book.begin_run("intro-to-torch", "again")
+        book.add_result(run, report("Anna"), key="Anna", source="p")
+    with pytest.raises(GradebookError) as caught:
+        export(out, "csv")
+    assert caught.value.code == "gradebook.interrupted"
+    assert not (out / "grades.csv").exists()
+    assert export(out, "csv", unfinished=True).count == 1
 
 
 def test_a_folder_without_a_gradebook_is_refused(tmp_path):

@@ -131,6 +131,33 @@ def test_nothing_to_grade_is_said(tmp_path):
     assert caught.value.code == "batch.nothing"
 
 
+@pytest.mark.parametrize(
+    ("only", "code", "near"),
+    [("Anna Petrova", "batch.no-such", ""), ("anna ivanov", "batch.no-such-near", "anna ivanova")],
+)
+def test_only_of_somebody_who_is_not_there_is_answered_with_who_is(tmp_path, only, code, near):
+    (tmp_path / "in").mkdir()
+    for name in ("anna ivanova", "boris"):
+        (tmp_path / "in" / f"{name}.py").write_text("x = 1\n", "utf-8")
+    with pytest.raises(GradebookError) as caught:
+        grade_batch([tmp_path / "in"], tmp_path / "out", SETTINGS, workers=1, only=only)
+    assert caught.value.code == code
+    assert caught.value.values == {"paths": str(tmp_path / "in"), "only": only, "near": near}
+    assert not (tmp_path / "out").exists()
+
+
+def test_pages_drawn_after_an_interrupted_run_say_that_it_was(graded, tmp_path):
+    shutil.copytree(graded / "out", tmp_path / "out")
+    assert not draw_again(tmp_path / "out", language="en").interrupted
+    with Gradebook(tmp_path / "out" / "gradebook.db") as book:
+        [first, *_] = book.reports(book.latest_run())
+        run = book.begin_run("intro-to-torch", "again")
+        book.add_result(run, first, key="k", source="p")
+    again = draw_again(tmp_path / "out", language="en")
+    assert again.interrupted
+    assert len(again.rows) == 1
+
+
 def test_a_killed_worker_loses_nothing(tmp_path):
     handed_in = hand_in(tmp_path / "in")
     killed = []
