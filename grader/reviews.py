@@ -54,20 +54,25 @@ def apply_reviews(report: Report, reviews: Iterable[Review]) -> Report:
 
 
 def lapsed(report: Report, reviews: Iterable[Review]) -> dict[tuple[str, str], Review]:
-    """Return the decisions, by task and check, whose answer is another one now."""
-    answers = {
-        (task.id, check.id): fingerprint(report, task, check)
-        for task in report.tasks
-        for check in task.checks
-    }
+    """Return the decisions, by task and check, whose answer is another one now.
+
+    Where the machine gives the new answer what the person gave the earlier one, nothing is left to
+    decide.
+    """
+    checks = {(task.id, check.id): (task, check) for task in report.tasks for check in task.checks}
     held = set()
     earlier = {}
     for review in _of(report, reviews):
         place = review.task, review.check
-        if answers.get(place) == review.answer:
+        if place not in checks:
+            continue
+        task, check = checks[place]
+        if fingerprint(report, task, check) == review.answer:
             held.add(place)
-        elif place in answers:
+        elif check.outcome in WAITING or check.points != min(review.points, check.possible):
             earlier[place] = review
+        else:
+            earlier.pop(place, None)
     return {place: review for place, review in earlier.items() if place not in held}
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import time
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -207,6 +208,25 @@ def test_a_decision_on_an_earlier_answer_is_told_until_there_is_a_new_one():
     assert lapsed(before, [old]) == {}
     assert lapsed(now, [old]) == {("q", "answer"): old}
     assert lapsed(now, [old, new]) == {}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "points", "asked"),
+    [
+        (Outcome.PASSED, 100, False),
+        (Outcome.FAILED, 0, True),
+        (Outcome.MISSING, 0, True),
+        (Outcome.REVIEW, 0, True),
+    ],
+)
+def test_what_a_machine_now_gives_as_a_person_did_is_not_asked_again(outcome, points, asked):
+    before = make_report(excerpt="first")
+    [task] = before.tasks
+    full = replace(review_of(before), points=task.checks[0].possible)
+    now = changed_check(before, excerpt="second", outcome=outcome, points=points)
+    assert bool(lapsed(now, [full])) is asked
+    none = replace(full, points=0)
+    assert bool(lapsed(now, [none])) is (outcome in (Outcome.PASSED, Outcome.REVIEW))
 
 
 def test_decisions_on_two_answers_are_both_kept(tmp_path):

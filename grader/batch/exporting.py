@@ -22,6 +22,7 @@ from grader.model import Assignment, Report
 from grader.reports.clean import csv_cell
 from grader.reports.csv import render_csv
 from grader.reports.json import decimal
+from grader.reviews import lapsed
 
 Target = Literal["moodle", "canvas", "gradescope", "csv"]
 
@@ -38,6 +39,7 @@ class Exported:
         waiting: submissions that wait for a person, whose grade is not.
         unlisted: submissions that the sheet has no row for.
         locked: submissions whose row the system does not let change.
+        asked_again: submissions with a decision on an answer that has changed since.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -45,6 +47,7 @@ class Exported:
     waiting: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     locked: list[str] = field(default_factory=list)
+    asked_again: list[str] = field(default_factory=list)
 
 
 def export(
@@ -90,6 +93,9 @@ def export(
     exported = Exported(waiting=[r.submission for r in reports if r.to_review and not unfinished])
     ready = [report for report in reports if unfinished or not report.to_review]
     exported.count = len(ready)
+    exported.asked_again = [
+        one.submission for one in ready if lapsed(one, pages.reviews_of(one.submission))
+    ]
     if target in ("moodle", "canvas"):
         grades = [_grade(report, origins, target) for report in ready]
         _fill(out, target, [g for g in grades if g is not None], exported, sheet, column, scale)

@@ -35,6 +35,7 @@ def export_all(
             ("cli.export-waiting", done.waiting),
             ("cli.export-unlisted", done.unlisted),
             ("cli.export-locked", done.locked),
+            ("cli.export-asked-again", done.asked_again),
         ):
             if names:
                 text = plural(code, len(names), {"names": listed(names)}, language=language)

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from grader.batch.exporting import export
-from grader.gradebook import Gradebook, GradebookError
+from grader.gradebook import Gradebook, GradebookError, Review
 from grader.intake import Refused
 from grader.lms.origin import Origin, Student
 from grader.model import CheckResult, Outcome, Report, TaskResult
@@ -110,6 +110,15 @@ def test_an_export_without_a_sheet_or_without_grades_is_refused(out, target, giv
     with pytest.raises(Refused) as caught:
         export(out, target, sheet=sheet if given else None)
     assert caught.value.code == code
+
+
+def test_whose_decision_lapsed_is_named_with_the_export(out):
+    assert export(out, "csv").asked_again == []
+    with Gradebook(out / "gradebook.db") as book:
+        for name, points in (("Anna", 2000), ("group", 1250)):
+            book.add_review(Review(name, "not", "c", "an-earlier-answer", points, ""))
+    done = export(out, "csv")
+    assert (done.count, done.asked_again) == (2, ["Anna"])
 
 
 def test_a_run_that_was_interrupted_is_exported_only_when_that_is_asked_for(out):
