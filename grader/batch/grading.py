@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -222,7 +222,9 @@ class Grading:
     def read(self, job: Job) -> Submission | Report:
         """Return the submission as data, or its report where it is none."""
         try:
-            return read_handed(job.path, job.members, name=job.name)
+            # By its job's name a result is found again, also where a number made that longer.
+            read = read_handed(job.path, job.members, name=job.name)
+            return replace(read, name=job.name)
         except Refused as refused:
             digest = digest_members(job.path, job.members)
             return refused_report(self.assignment, job.name, refused, digest=digest)

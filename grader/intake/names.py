@@ -9,7 +9,7 @@ from grader.intake.bounds import Bounds
 
 _NAME_BYTES = 200  # of the 255 that file systems allow, with room for a suffix
 _UNSAFE = set('/\\:*?"<>|')
-_DEVICES = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?\Z")
+_DEVICES = re.compile(r"(?i)\A(con|prn|aux|nul|com\d|lpt\d)(?=\.|\Z)")
 _SOURCE_SUFFIX = re.compile(
     r"(?i)\.(?:ipynb(?:\.txt|\.json)?|py(?:\.txt)?|zip|tar|tgz|tar\.gz)(?: ?\(\d+\))?\Z"
 )
@@ -26,14 +26,16 @@ def clean_text(text: str) -> str:
 
 
 def clean_name(text: str, bounds: Bounds | None = None) -> str:
-    """Return a name that is one harmless path component on any system, never empty."""
+    """Return a name that is one harmless path component on any system, never empty.
+
+    A cleaned name is the same when it is cleaned again.
+    """
     bounds = bounds or Bounds()
     safe = "".join("_" if char in _UNSAFE else char for char in clean_text(text))
-    name = " ".join(safe.split()).strip(". ")[: bounds.name_characters]
-    name = name.encode()[:_NAME_BYTES].decode(errors="ignore").strip(". ")
-    if not name:
-        return "submission"
-    return f"{name}_" if _DEVICES.match(name) else name
+    # Windows takes a device's name for the device, whatever follows after a full stop.
+    name = _DEVICES.sub(r"\1_", " ".join(safe.split()).strip(". "), count=1)
+    name = name[: bounds.name_characters].encode()[:_NAME_BYTES].decode(errors="ignore").strip(". ")
+    return name or "submission"
 
 
 def shown_path(path: str) -> str:

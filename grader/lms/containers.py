@@ -12,8 +12,12 @@ from grader.intake.bounds import Bounds, Refused, refuse
 from grader.intake.disk import read_file_bytes, walk_folder
 from grader.intake.names import shown_path
 
-_CLASS = Bounds(entries=100_000, folder_depth=16)
-"""Bounds of everybody's files together; each submission has its own."""
+_CLASS = Bounds(entries=100_000, folder_depth=256, path_bytes=4096)
+"""Bounds of everybody's files together; each submission has its own.
+
+Moodle keeps 255 characters of folders and 255 of a name (`files` in `lib/db/install.xml`): what it
+let one student hand in must not hide the class.
+"""
 
 _END = b"PK\x05\x06"
 _LONGEST_END = 22 + (1 << 16)

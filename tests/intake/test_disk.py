@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from notebooks import code, notebook
 from test_archive import zipped
@@ -141,7 +141,14 @@ def test_a_link_in_a_folder_is_an_entry_that_is_refused_when_read(tmp_path):
     assert refusal(entry.path) == "not-a-file"
 
 
-@given(st.text())
+DEVICES = st.sampled_from(["CON", "aux", "nul", "Lpt1", "com9"])
+
+
+@given(
+    st.one_of(st.text(), st.tuples(DEVICES, st.sampled_from(".\u200b "), st.text()).map("".join))
+)
+@example("aux." + "x" * 96)
+@example("con.txt")
 def test_a_cleaned_name_is_one_harmless_path_component(text):
     name = clean_name(text)
     assert 0 < len(name) <= 100
@@ -161,6 +168,8 @@ def test_a_cleaned_name_is_one_harmless_path_component(text):
         ("a\u202egnp.exe", "agnp.exe"),
         ("\x1b[31mred", "[31mred"),
         ("nul", "nul_"),
+        ("Aux.v2", "Aux_.v2"),
+        ("falcon.v2", "falcon.v2"),
         ("  Иванова\n А.  ", "Иванова А"),
         ("x" * 500, "x" * 100),
         ("\U0001f600" * 100, "\U0001f600" * 50),

@@ -400,6 +400,16 @@ def test_a_name_that_begins_with_a_dot_hides_nobody(tmp_path, packed):
     assert one.origin.files == [("hw.py", "read")]
 
 
+@pytest.mark.parametrize(
+    "path", ["d/" * 120 + "hw.py", "/".join([*["я" * 84] * 3, "я" * 250 + ".py"])]
+)
+def test_folders_as_deep_and_long_as_moodle_lets_them_hide_no_class(tmp_path, path):
+    entries = {f"Anna_1_assignsubmission_file/{path}": CODE, "B_2_assignsubmission_file/a.py": CODE}
+    found = find_handed_in([write_zip(tmp_path / "x.zip", entries)])
+    assert set(by_name(found)) == {"Anna", "B"}
+    assert all(cells(one) == [CODE.strip()] for one in found.submissions)
+
+
 def test_a_number_stays_in_a_name_that_is_too_long(tmp_path):
     people = [(str(number), "я" * 120 + str(number)) for number in (1, 2)]
     names, _ = names_by_number([moodle_zip(tmp_path / "x.zip", people)])
