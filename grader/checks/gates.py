@@ -325,7 +325,7 @@ def _not_found(view: SectionView, refused: tuple[Refused, ...]) -> Finding:
 
 def _waiting(finding: Finding) -> Finding:
     """Return the finding for the weights of what has no right table since it failed."""
-    if finding.outcome in (Outcome.FAILED, Outcome.RAISED):
+    if finding.outcome in (Outcome.FAILED, Outcome.RAISED, Outcome.TIMEOUT):
         return replace(finding, outcome=Outcome.NOT_RUN, code="gate.waits")
     return finding
 
@@ -351,6 +351,8 @@ def _refusal(view: SectionView, refused: Refused) -> Finding:
     code, outcome = "gate.raises", Outcome.RAISED
     if answer.kind == "raised" and answer.text.startswith("MissingModule"):
         code, outcome = "gate.module-missing", Outcome.REVIEW  # the gap is ours
+    elif answer.kind == "raised" and answer.text.startswith("TimeLimit:"):
+        code, outcome = "judge.ended-question-timeout", Outcome.TIMEOUT
     elif not refused.built:
         code = "gate.not-built"
     elif answer.kind in ("count", "other", "nothing"):

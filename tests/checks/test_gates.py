@@ -268,3 +268,15 @@ def test_a_neuron_that_only_raises_is_raised_with_its_error():
     findings = judge(AND, {"neuron": neuron_class(1.0, 1.0, bias=0.0, activation=broken)()})
     assert codes(findings) == ["gate.raises", "gate.waits"]
     assert "F" in findings[0].values["text"]
+
+
+def test_a_neuron_that_does_not_answer_in_time_is_told_so_in_words_of_ours():
+    class TimeLimit(Exception):
+        """The child's own, as it is described to the judge."""
+
+    def endless(z):
+        raise TimeLimit("the time limit of the cell was reached")
+
+    findings = judge(AND, {"neuron": neuron_class(1.0, 1.0, bias=0.0, activation=endless)()})
+    assert codes(findings) == ["judge.ended-question-timeout", "gate.waits"]
+    assert outcomes(findings) == [Outcome.TIMEOUT, Outcome.NOT_RUN]
