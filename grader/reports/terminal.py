@@ -163,7 +163,7 @@ def _print_foot(out: Console, report: Report, language: str, page: Path | None) 
     if report.isolation:
         layers = {"layers": ", ".join(report.isolation)}
         _print_wrapped(out, Text(message("cli.isolation", layers, language=language), style="dim"))
-    else:
+    elif report.cells:  # where none ran, none had any rights
         _print_wrapped(out, Text(message("cli.isolation-none", language=language), style="dim"))
     if page is not None:
         out.print(message("cli.page", {"path": str(page)}, language=language))

@@ -6,7 +6,7 @@ import re
 import msgspec
 import pytest
 
-from grader.messages import LANGUAGES
+from grader.messages import LANGUAGES, message
 from grader.model import CellResult, CheckResult, Outcome, Report, TaskResult
 from grader.reports.html import RunFacts, render_class, render_report
 from grader.reports.html.code import find_binding, view_code
@@ -147,6 +147,17 @@ def test_what_is_to_be_fixed_comes_first_and_open(reports, assignment):
     assert [task.opened for task in view.ordered] == [True, True] + [False] * 10
     assert view.fix_anchor == "and.truth-table"
     assert [task.anchor for task in view.tasks] == [task.id for task in assignment.tasks]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_of_a_file_that_was_not_read_says_nothing_of_rights_it_ran_with(
+    assignment, reports, language
+):
+    ran = msgspec.structs.replace(reports["perfect"], isolation=[], figures="")
+    none = message("cli.isolation-none", language=language)
+    assert view_report(ran, assignment, language).facts == (none,)
+    refused = msgspec.structs.replace(ran, cells=[])
+    assert view_report(refused, assignment, language).facts == ()
 
 
 def test_failed_advice_looks_like_advice_and_has_no_points(reports, assignment):

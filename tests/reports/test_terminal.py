@@ -8,10 +8,30 @@ from rich.console import Console
 
 from grader.assignments import load_assignment
 from grader.messages import LANGUAGES, message
-from grader.model import CheckResult, Outcome, Report, TaskResult
+from grader.model import CellResult, CheckResult, Outcome, Report, TaskResult
 from grader.reports.terminal import print_report
 
 INPUTS = {"inputs": "(0, 1)", "actual": "1", "expected": "0"}
+
+
+def report_of(tasks, cells=(), **facts):
+    return Report(
+        assignment="intro-to-torch",
+        submission="homework",
+        card="",
+        profile="",
+        seconds=0.1,
+        tasks=list(tasks),
+        cells=list(cells),
+        **facts,
+    )
+
+
+def printed(report, *, language="en", width=60):
+    file = io.StringIO()
+    console = Console(file=file, width=width, highlight=False, markup=False)
+    print_report(report, load_assignment("intro-to-torch"), language=language, console=console)
+    return file.getvalue()
 
 
 def shown(*, language="en", width=60, code="gate.wrong-row", values=INPUTS):
@@ -29,19 +49,7 @@ def shown(*, language="en", width=60, code="gate.wrong-row", values=INPUTS):
         ),
     ]
     task = TaskResult(id="and", outcome=Outcome.FAILED, points=0, possible=100, checks=checks)
-    report = Report(
-        assignment="intro-to-torch",
-        submission="homework",
-        card="",
-        profile="",
-        seconds=0.1,
-        tasks=[task],
-        cells=[],
-    )
-    file = io.StringIO()
-    console = Console(file=file, width=width, highlight=False, markup=False)
-    print_report(report, load_assignment("intro-to-torch"), language=language, console=console)
-    return file.getvalue()
+    return printed(report_of([task]), language=language, width=width)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -81,3 +89,11 @@ def test_a_word_that_is_wider_than_the_screen_is_folded_and_kept_whole():
     text = shown(width=30, code="gate.raises", values={"graded_name": word, "text": "E"})
     assert max(map(cell_len, text.splitlines())) <= 30
     assert text.replace("\n", "").replace(" ", "").count(word) == 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_said_of_isolation_where_nothing_ran(language):
+    none = message("cli.isolation-none", language=language)
+    cell = CellResult(index=1, outcome=Outcome.PASSED, seconds=0.1, source="1")
+    assert none not in printed(report_of([]), language=language, width=100)
+    assert none in printed(report_of([], [cell]), language=language, width=100)

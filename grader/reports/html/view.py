@@ -152,9 +152,11 @@ class _Drawing:
         if self._report.figures:
             code = f"device.card-{self._report.figures}"
             facts.append(self.word(code, card=clean_line(self._report.card)))
-        layers = ", ".join(self._report.isolation)
-        none = self.word("cli.isolation-none")
-        facts.append(self.word("cli.isolation", layers=layers) if layers else none)
+        if self._report.isolation:
+            layers = ", ".join(self._report.isolation)
+            facts.append(self.word("cli.isolation", layers=layers))
+        elif self._report.cells:  # where none ran, none had any rights
+            facts.append(self.word("cli.isolation-none"))
         return tuple(facts)
 
     def _task(self, task: TaskResult) -> TaskView:
