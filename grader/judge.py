@@ -198,7 +198,10 @@ class Judge:
         findings = self._judged(task, view, run)
         attempt = _Attempt(
             section=section,
-            findings=[_explained(finding, view, self._assignment.limits) for finding in findings],
+            findings=[
+                _explained(finding, view, self._assignment.limits, time_over=run.out_of_time)
+                for finding in findings
+            ],
             cells=tuple(ran.cell.index or 0 for ran in view.ran),
         )
         course.attempts.setdefault(task.id, []).append(attempt)
@@ -388,30 +391,35 @@ def _used_device(done: CellDone) -> bool:
     )
 
 
-def _explained(finding: Finding, view: SectionView, limits: Limits) -> Finding:
+def _explained(finding: Finding, view: SectionView, limits: Limits, *, time_over: bool) -> Finding:
     """Say of an answer that was not found that a cell ended early, where that is why."""
     if finding.outcome is not Outcome.MISSING and finding.code not in _NO_ANSWER:
         return finding
+    over = "judge.ended-time-over" if time_over else ""  # not by what that cell itself did
     if view.ended is not None:
-        return _ended(finding, view.ended, view.ended_cell, limits.cell_cpu_seconds, limits)
+        return _ended(finding, view.ended, view.ended_cell, limits.cell_cpu_seconds, limits, over)
     for ran in view.ran:
         if ran.done is not None and ran.done.outcome in ("timeout", "memory"):
             on_device = ran.done.device is not None
             seconds = limits.device_cell_seconds if on_device else limits.cell_cpu_seconds
-            return _ended(finding, Outcome(ran.done.outcome), ran.cell.index, seconds, limits)
+            outcome = Outcome(ran.done.outcome)
+            return _ended(finding, outcome, ran.cell.index, seconds, limits, over)
     return finding
 
 
 def _ended(
-    finding: Finding, outcome: Outcome, cell: int | None, seconds: float, limits: Limits
+    finding: Finding, outcome: Outcome, cell: int | None, seconds: float, limits: Limits, over: str
 ) -> Finding:
+    code = f"judge.ended-{outcome.value}"
+    if over and outcome is Outcome.TIMEOUT:
+        code, seconds = over, limits.submission_seconds
     values = {
         **finding.values,
         "cell": str(cell or ""),
         "seconds": f"{seconds:g}",
         "gigabytes": f"{limits.memory_bytes / 2**30:.3g}",
     }
-    return replace(finding, outcome=outcome, code=f"judge.ended-{outcome.value}", values=values)
+    return replace(finding, outcome=outcome, code=code, values=values)
 
 
 def _may_answer(done: CellDone) -> bool:

@@ -9,7 +9,7 @@ from grader.assignments import load_assignment
 from grader.cli.main import main
 from grader.intake import read_submission
 from grader.judge import Judge
-from grader.messages import message
+from grader.messages import LANGUAGES, message
 
 GATE = """
 import torch
@@ -115,6 +115,16 @@ def test_the_time_of_the_whole_submission_is_bounded_and_what_was_judged_is_kept
     assert task(report, "not").points == 100
     assert report.cells[-1].outcome == "timeout"
     assert report.seconds < 10
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_cell_that_the_whole_submission_left_no_time_for_is_not_called_slow(grade, language):
+    waits = ("Задача 2", "import time\ntime.sleep(0.9)")
+    report = grade(waits, waits, ("Задача 3", "neuron = 1"), AFTER, submission_seconds=1.2)
+    check = task(report, "and").checks[0]
+    assert check.outcome == "timeout"
+    assert check.code == "judge.ended-time-over"
+    assert "1.2" in message(check.code, check.values, language=language)
 
 
 @pytest.mark.parametrize(
