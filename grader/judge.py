@@ -419,7 +419,8 @@ def _ended(
         "seconds": f"{seconds:g}",
         "gigabytes": f"{limits.memory_bytes / 2**30:.3g}",
     }
-    return replace(finding, outcome=outcome, code=code, values=values)
+    cells = finding.cells or ((cell,) if cell else ())
+    return replace(finding, outcome=outcome, code=code, values=values, cells=cells)
 
 
 def _may_answer(done: CellDone) -> bool:

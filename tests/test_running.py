@@ -110,7 +110,7 @@ def test_replayed_cells_are_observed_once(grade):
 
 
 def test_the_time_of_the_whole_submission_is_bounded_and_what_was_judged_is_kept(grade):
-    sections = [BEFORE, *[("Задача 3", "import time\ntime.sleep(0.9)")] * 6, AFTER]
+    sections = [BEFORE, *[("Задача 3", "import time\ntime.sleep(0.6)")] * 8, AFTER]
     report = grade(*sections, submission_seconds=3.0)
     assert task(report, "not").points == 100
     assert report.cells[-1].outcome == "timeout"
