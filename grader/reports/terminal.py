@@ -13,7 +13,15 @@ from rich.text import Text
 from grader.messages import has_message, message
 from grader.model import Assignment, CheckResult, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
-from grader.reports.wording import all_passed, check_text, first_to_fix, is_advice, late_text, shown_points
+from grader.reports.wording import (
+    all_passed,
+    check_text,
+    first_to_fix,
+    is_advice,
+    late_text,
+    note_texts,
+    shown_points,
+)
 
 _STYLES = {
     Outcome.PASSED: ("✓", "green"),
@@ -87,9 +95,8 @@ def _print_head(out: Console, report: Report, assignment: Assignment, language: 
             _print_wrapped(out, Text(more, style="dim"))
     if report.late is not None:
         _print_wrapped(out, Text(late_text(report.late, language), style="yellow"))
-    for code, values in report.notes:
-        if has_message(code, language):
-            _print_wrapped(out, Text("• " + clean(message(code, values, language=language))))
+    for note in note_texts(report, language):
+        _print_wrapped(out, Text(f"• {note}"))
     out.print()
 
 

@@ -1,10 +1,13 @@
 """The words and numbers that the terminal and the pages share, in the reader's language."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from grader.messages import has_message, message, plural
 from grader.model import CheckResult, Late, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
+
+STOPPED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
+"""Outcomes of a cell that was ended before its last line."""
 
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -36,6 +39,22 @@ def all_passed(report: Report) -> bool:
     counted = [check for task in report.tasks for check in task.checks if check.possible > 0]
     outcomes = {check.outcome for check in counted}
     return Outcome.PASSED in outcomes and outcomes <= {Outcome.PASSED, Outcome.REVIEW}
+
+
+def note_texts(report: Report, language: str) -> Iterable[str]:
+    """Return what is to be said of a submission as a whole, cleaned.
+
+    To the notes of the report come the cells that were stopped and that no check tells of.
+    """
+    for code, values in report.notes:
+        if has_message(code, language):
+            yield clean(message(code, values, language=language))
+    checks = [check for task in report.tasks for check in task.checks]
+    told = {n for check in checks if check.outcome is not Outcome.PASSED for n in check.cells}
+    for cell in report.cells:
+        if cell.outcome in STOPPED and cell.index not in told:
+            where = message("page.cell", {"cell": str(cell.index)}, language=language)
+            yield f"{where}: {message(f'outcome.{cell.outcome.value}', language=language)}."
 
 
 def late_text(late: Late, language: str) -> str:

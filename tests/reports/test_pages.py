@@ -160,6 +160,67 @@ def test_the_page_of_a_file_that_was_not_read_says_nothing_of_rights_it_ran_with
     assert view_report(refused, assignment, language).facts == ()
 
 
+def test_the_task_of_what_to_fix_first_is_open_where_another_part_of_it_waits(assignment, reports):
+    report = reports["square-scan"]
+    (task,) = [task for task in report.tasks if task.id == "vram-limits"]
+    lacking = msgspec.structs.replace(task.checks[0], outcome=Outcome.MISSING, points=0)
+    changed = msgspec.structs.replace(task, checks=[lacking, *task.checks[1:]])
+    passed = reports["perfect"].tasks[0]
+    view = view_report(msgspec.structs.replace(report, tasks=[passed, changed]), assignment, "en")
+    assert changed.outcome is Outcome.REVIEW
+    assert (view.fix_anchor, view.ordered[0].anchor) == ("vram-limits.float32", "vram-limits")
+    assert view.ordered[0].opened
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_stopped_cell_that_no_check_tells_of_is_told(assignment, reports, language):
+    report = reports["perfect"]
+    stopped = CellResult(
+        index=90, outcome=Outcome.TIMEOUT, seconds=30, error="TimeLimit: the time limit of the cell"
+    )
+    changed = msgspec.structs.replace(report, cells=[*report.cells, stopped])
+    (note,) = view_report(changed, assignment, language).notes
+    assert "90" in note
+    assert message("outcome.timeout", language=language) in note
+    assert "TimeLimit" not in note
+    assert view_report(report, assignment, language).notes == ()
+
+
+def test_code_is_shown_once_and_with_the_line_that_ran_backward(reports, assignment):
+    view = view_report(reports["cells-that-fail"], assignment, "en")
+    for task in view.ordered:
+        if task.cells:
+            assert not [f for c in task.checks for f in c.figures if f.kind == "text"], task.anchor
+    other = view_report(reports["another-expression"], assignment, "en")
+    (cell,) = next(task for task in other.ordered if task.anchor == "gradients").cells
+    assert "backward" in "".join(text for _, text in cell.lines[cell.marked - 1])
+
+
+def test_words_in_backticks_are_code_and_whatever_they_hold_is_escaped(assignment, reports):
+    page = render_report(reports["backward-forgotten"], assignment, language="en")
+    assert '<code translate="no">backward</code>' in page
+    report = hostile_report(assignment)
+    hint = "`<b>` and `one"
+    task = msgspec.structs.replace(
+        report.tasks[0],
+        checks=[msgspec.structs.replace(report.tasks[0].checks[0], values={"actual": hint})],
+    )
+    page = render_report(msgspec.structs.replace(report, tasks=[task]), assignment, language="en")
+    assert "`&lt;b&gt;` and `one" in page
+
+
+def test_gradients_stand_in_the_order_of_their_names():
+    rows = [["b", "4", True, "2", "2"], ["a", "2", True, "4", "4"]]
+    (table,) = view_evidence([{"kind": "gradient-table", "rows": rows}], "en")
+    assert [row[0] for row in table.rows] == ["a", "b"]
+
+
+def test_a_region_without_a_usable_answer_is_explained(reports, assignment):
+    told = message("page.plane-unknown", language="en")
+    assert told in render_report(reports["nan-gate"], assignment, language="en")
+    assert told not in render_report(reports["and-or-swapped"], assignment, language="en")
+
+
 def test_failed_advice_looks_like_advice_and_has_no_points(reports, assignment):
     report = reports["and-or-swapped"]
     task = report.tasks[0]
@@ -205,6 +266,17 @@ def test_regions_without_a_single_straight_border_have_no_line(rule):
     assert plane_of(rule).line is None
 
 
+def test_a_gate_that_answers_minus_and_plus_one_is_drawn_as_right(reports):
+    report = reports["minus-plus"]
+    (check,) = [c for t in report.tasks if t.id == "and" for c in t.checks if c.id == "truth-table"]
+    assert check.outcome is Outcome.PASSED
+    table, plane = view_evidence(check.evidence, "en")
+    assert table.right == (True,) * 4
+    assert [row[-2:] for row in table.rows] == [("-1", "-1")] * 3 + [("1", "1")]
+    assert not any(corner.wrong for corner in plane.corners)
+    assert [label for _, _, label in plane.ticks] == ["0", "1"]
+
+
 def test_a_graph_is_drawn_level_by_level_with_gradients_on_its_edges():
     nodes = [
         {"id": 0, "name": "AddBackward0", "leaf": False, "value": "", "grad": ""},
@@ -222,6 +294,19 @@ def test_a_graph_is_drawn_level_by_level_with_gradients_on_its_edges():
     assert root.y < left.y == right.y
     assert left.x + left.width / 2 < right.x - right.width / 2
     assert [arrow.text for arrow in drawn.arrows] == ["3", "2"]
+
+
+def test_a_graph_that_would_be_too_wide_has_its_root_on_the_left():
+    nodes = [{"id": 0, "name": "root", "leaf": False, "value": "", "grad": ""}]
+    nodes += [{**nodes[0], "id": n, "name": f"AccumulateGrad{n}"} for n in range(1, 9)]
+    edges = [[0, n, ""] for n in range(1, 9)]
+    data = {"kind": "backward-graph", "role": "recorded", "nodes": nodes, "edges": edges}
+    (drawn,) = view_evidence([data], "en")
+    root, *leaves = drawn.boxes
+    assert drawn.width < 400
+    assert all(root.x + root.width / 2 < leaf.x - leaf.width / 2 for leaf in leaves)
+    tops = sorted(leaf.y for leaf in leaves)
+    assert all(b - a > leaves[0].height for a, b in zip(tops, tops[1:], strict=False))
 
 
 def test_long_lines_and_long_cells_are_cut_and_the_marked_line_is_kept():

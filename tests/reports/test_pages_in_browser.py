@@ -64,7 +64,7 @@ def test_pages_have_no_violation_of_wcag_2_2_a_or_aa(browser, pages, language, m
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_page_scrolls_sideways_on_a_phone_and_every_check_has_a_visible_title(
+def test_no_page_or_figure_scrolls_sideways_on_a_phone_and_every_check_has_a_visible_title(
     browser, pages, language
 ):
     paths = [pages / language / name / "report.html" for name in SHOWN]
@@ -75,6 +75,11 @@ def test_no_page_scrolls_sideways_on_a_phone_and_every_check_has_a_visible_title
             assert sideways(page) == 0, path
             open_all(page)
             assert sideways(page) == 0, path
+            within = page.evaluate(
+                "[...document.querySelectorAll('main .scroll:not(:has(table[data-sortable]))')]"
+                ".filter((part) => part.scrollWidth > part.clientWidth).map((p) => p.ariaLabel)"
+            )
+            assert not within, path
             hidden = page.evaluate(
                 "[...document.querySelectorAll('h1, h2, h3')].filter((title) =>"
                 " !title.checkVisibility() || title.getBoundingClientRect().width < 20"

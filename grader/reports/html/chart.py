@@ -8,7 +8,9 @@ from grader.messages import message
 from grader.reports.clean import clean_line
 from grader.reports.wording import shown_bytes, shown_percent
 
-_HEIGHT, _TOP, _LEFT, _COLUMN = 150.0, 26.0, 8.0, 34.0
+_HEIGHT, _TOP, _LEFT, _SIDE = 150.0, 26.0, 8.0, 74.0
+_WIDE, _NARROW, _PLOT = 34.0, 16.0, 200.0
+_KEYS = ("held", "peak", "reserved", "capacity")
 _MOST_CELLS = 60
 
 
@@ -38,6 +40,7 @@ class Column:
 
     x: float
     cell: int
+    label: str
     reserved: float
     peak: float
     allocated: float
@@ -47,15 +50,23 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Video memory over the cells of a section; lengths in the drawing's units."""
+    """Video memory over the cells of a section; lengths in the drawing's units.
+
+    Attributes:
+        bar: width of a cell's bars.
+        right: where the lines end; their labels stand beyond.
+        keys: (look, message code) of each sign that the drawing uses.
+    """
 
     title: str
     width: float
+    bar: float
     base: float
+    right: float
     capacity: float
     capacity_words: str
     columns: tuple[Column, ...]
-    text: str
+    keys: tuple[tuple[str, str], ...]
     kind: str = "timeline"
 
 
@@ -83,33 +94,40 @@ def view_timeline(data: Mapping[str, Any], language: str) -> Timeline:
     cells = data["cells"][:_MOST_CELLS]
     highest: int = max([capacity, 1, *(max(cell[1:4]) for cell in cells)])
     base = _TOP + _HEIGHT
+    step = min(_WIDE, max(_NARROW, _PLOT // max(1, len(cells))))
+    labelled = 1 if step >= 20 or len(cells) < 2 else 2  # every second where two digits would meet
 
     def top(size: int) -> float:
         return round(base - _HEIGHT * size / highest, 1)
 
+    def breakable(size: int) -> str:
+        """Return a size that a narrow column may put on two lines."""
+        return shown_bytes(size, language).replace("\u00a0", " ")
+
     columns = tuple(
         Column(
-            x=_LEFT + _COLUMN * place,
+            x=_LEFT + step * place + 4,
             cell=cell,
+            label="" if place % labelled else str(cell),
             reserved=top(reserved),
             peak=top(peak),
             allocated=top(allocated),
             refusals=refusals,
-            words=(
-                shown_bytes(peak, language),
-                shown_bytes(allocated, language),
-                shown_bytes(reserved, language),
-            ),
+            words=(breakable(peak), breakable(allocated), breakable(reserved)),
         )
         for place, (cell, allocated, reserved, peak, refusals) in enumerate(cells)
     )
+    looks = [*_KEYS, *(["cross"] if any(cell[4] for cell in cells) else [])]
     values = {"card": clean_line(data["card"]), "capacity": shown_bytes(capacity, language)}
+    right = max(_PLOT, 2 * _LEFT + step * len(columns))
     return Timeline(
         title=message("page.timeline", values, language=language),
-        width=max(230.0, 2 * _LEFT + _COLUMN * len(columns)),
+        width=right + _SIDE,
+        bar=step - 8 if step > 20 else step - 4,
         base=base,
+        right=right,
         capacity=top(capacity),
         capacity_words=values["capacity"],
         columns=columns,
-        text=message("page.timeline-legend", language=language),
+        keys=tuple((look, f"page.key-{look}") for look in looks),
     )

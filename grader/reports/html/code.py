@@ -61,6 +61,13 @@ def find_binding(source: str, names: tuple[str, ...]) -> int:
     return found[-1] if found else 0
 
 
+def find_backward(source: str) -> int:
+    """Return the last line that runs backward, from 1; 0 if none does."""
+    runs = re.compile(r"[^#]*(?:\.backward\s*\(|\bautograd\.grad\s*\()")
+    found = [number for number, line in enumerate(source.split("\n"), 1) if runs.match(line)]
+    return found[-1] if found else 0
+
+
 def _cut(line: str) -> str:
     return line if len(line) <= _MOST_LINE else line[:_MOST_LINE] + " …"
 

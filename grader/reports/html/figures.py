@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any
 
 from grader.messages import has_message, message, plural
@@ -11,20 +12,25 @@ from grader.reports.clean import clean, clean_line
 from grader.reports.html.chart import Bars, Timeline, view_bars, view_timeline
 from grader.reports.html.code import Code
 from grader.reports.html.layers import Layers, draw_layers
-from grader.reports.html.plane import Plane, same_answer, view_plane
+from grader.reports.html.plane import Plane, same_answer, view_plane, written
 
 Data = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of texts; `right` tells of each row whether it is right, None where neither."""
+    """A table of texts; `right` tells of each row whether it is right, None where neither.
+
+    Attributes:
+        wordy: whether its cells hold words, which may break anywhere where space is short.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: tuple[bool | None, ...]
     foot: tuple[str, ...] = ()
+    wordy: bool = False
     kind: str = "table"
 
 
@@ -116,7 +122,7 @@ class _Evidence:
 
     def _truth_table(self, data: Data) -> Sequence[Figure]:
         rows = tuple(
-            (*map(_number, row), str(right), clean_line(actual))
+            (*map(_number, row), written(right, data["convention"]), clean_line(actual))
             for row, right, actual in zip(
                 data["rows"], data["expected"], data["actual"], strict=True
             )
@@ -153,7 +159,7 @@ class _Evidence:
     def _gradients(self, data: Data) -> Sequence[Figure]:
         rows = tuple(
             tuple(map(clean_line, (name, value, right, actual)))
-            for name, value, _, right, actual in data["rows"]
+            for name, value, _, right, actual in sorted(data["rows"], key=itemgetter(0))
         )
         codes = ("page.tensor", "page.value", "page.expected", "page.yours")
         return [_compared(self.word("page.gradients"), tuple(map(self.word, codes)), rows)]
@@ -213,25 +219,27 @@ class _Evidence:
     def _printed(self, data: Data) -> Sequence[Figure]:
         card, named = clean_line(data["card"]), clean_line(data["named"])
         code = "page.memory-printed-other" if named not in ("", card) else "page.memory-printed"
-        counts = " ".join(
-            (
-                plural("page.lines-equal", data["equal"], language=self._language),
-                plural("page.lines-different", data["different"], language=self._language),
-                self.word("page.no-points"),
-            )
-        )
+        codes = (("page.lines-equal", "equal"), ("page.lines-different", "different"))
+        counts = [
+            plural(counted, data[key], language=self._language)
+            for counted, key in codes
+            if data[key]
+        ]
         rows = tuple(
-            (
-                str(figure["cell"]),
-                clean_line(figure["shown"], most=300),
-                clean_line(figure["text"], most=300),
-                self.word("page.same" if figure["same"] else "page.other"),
-            )
-            for figure in data["figures"]
+            (str(line["cell"]), clean_line(line["shown"], most=300), self._compared_line(line))
+            for line in data["figures"]
         )
-        codes = ("page.cell-short", "page.printed", "page.rerun", "page.compared")
-        title = f"{self.word(code, card=card, named=named)}. {counts}"
-        return [Table(title, tuple(map(self.word, codes)), rows, (None,) * len(rows))]
+        title = f"{self.word(code, card=card, named=named)}. {' '.join(counts)}"
+        header = tuple(map(self.word, ("page.cell-short", "page.printed", "page.rerun")))
+        none = (None,) * len(rows)
+        return [Table(f"{title} {self.word('page.no-points')}", header, rows, none, wordy=True)]
+
+    def _compared_line(self, line: Data) -> str:
+        """Return a line of the rerun, and whether it tells the same as the notebook's."""
+        text = clean_line(line["text"], most=300)
+        verdict = self.word("page.same" if line["same"] else "page.other")
+        repeated = line["same"] and text == clean_line(line["shown"], most=300)
+        return verdict if repeated or not text else f"{text} ({verdict})"
 
 
 def _compared(
@@ -265,12 +273,14 @@ def _alone(grads: Mapping[int, str], end: int, arriving: Sequence[int]) -> str:
 def _shortened(
     neurons: Sequence[str], parents: Sequence[int], names: Sequence[str]
 ) -> list[str]:
-    """Return each neuron's text with the names of the neurons inside it in place of theirs."""
+    """Return what each neuron weighs, with the names of the neurons inside it in place of theirs."""
     short = []
     for place, text in enumerate(neurons):
         for child in range(place):
             if parents[child] == place:
                 text = text.replace(neurons[child], names[child])
+        if text.startswith("neuron(") and text.endswith(")"):
+            text = text.removeprefix("neuron(").removesuffix(")").strip()
         short.append(clean_line(text, most=44))
     return short
 

@@ -1,10 +1,14 @@
-"""Places for the nodes of small directed graphs: roots on top, each level below the one above."""
+"""Places for the nodes of small directed graphs: roots on top, each level below the one above.
+
+Graphs that would be too wide so have their roots on the left, and each level beside the other.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _CHARACTER, _PADDING, _LINE = 7.4, 18.0, 17.0
 _BETWEEN, _BELOW = 14.0, 46.0
+_BESIDE, _MOST_WIDTH = 60.0, 640.0
 MOST_NODES = 40
 
 
@@ -62,17 +66,14 @@ def draw_layers(
     sizes = {node: _size(lines) for node, (lines, _) in nodes.items()}
     rows = _rows(nodes, known)
     middles, width, height = _middles(rows, sizes)
+    lies = width > _MOST_WIDTH
+    if lies:
+        middles, width, height = _lying(rows, sizes)
     boxes = tuple(
         Box(*middles[node], *sizes[node], lines, look) for node, (lines, look) in nodes.items()
     )
     arrows = tuple(
-        Arrow(
-            middles[start][0],
-            middles[start][1] + sizes[start][1] / 2,
-            middles[end][0],
-            middles[end][1] - sizes[end][1] / 2,
-            text,
-        )
+        Arrow(*_side(middles[start], sizes[start], 1, lies=lies), *_side(middles[end], sizes[end], -1, lies=lies), text)
         for start, end, text in known
     )
     words = "; ".join(
@@ -80,6 +81,14 @@ def draw_layers(
         for start, end, text in known
     )
     return Layers(title, width, height, boxes, arrows, words)
+
+
+def _side(
+    middle: tuple[float, float], size: tuple[float, float], toward: int, *, lies: bool
+) -> tuple[float, float]:
+    """Return where edges leave a box (toward 1) or reach it (toward -1)."""
+    x, y = middle
+    return (x + toward * size[0] / 2, y) if lies else (x, y + toward * size[1] / 2)
 
 
 def _size(lines: tuple[str, ...]) -> tuple[float, float]:
@@ -120,3 +129,20 @@ def _middles(
             x += gap + sizes[node][0] + _BETWEEN
         y += tall + _BELOW
     return middles, round(full, 1), round(y - _BELOW + 2, 1)
+
+
+def _lying(
+    rows: list[list[int]], sizes: Mapping[int, tuple[float, float]]
+) -> tuple[dict[int, tuple[float, float]], float, float]:
+    heights = [sum(sizes[node][1] for node in row) + _BETWEEN * (len(row) - 1) for row in rows]
+    full = max(heights) + 4
+    middles = {}
+    x = 2.0
+    for row, height in zip(rows, heights, strict=True):
+        wide = max(sizes[node][0] for node in row)
+        y = (full - height) / 2
+        for node in row:
+            middles[node] = (x + wide / 2, y + sizes[node][1] / 2)
+            y += sizes[node][1] + _BETWEEN
+        x += wide + _BESIDE
+    return middles, round(x - _BESIDE + 2, 1), round(full, 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from grader.messages import message
 from grader.model import Assignment, Report
@@ -20,12 +21,30 @@ _HERE = Path(__file__).parent / "templates"
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+    )
+    environment.filters |= {"prose": _prose, "short": _short}
+    return environment
+
+
+def _short(length: float) -> str:
+    """Return a place or length of a drawing to a tenth, without a zero after the point."""
+    return f"{length:.1f}".removesuffix(".0")
+
+
+def _prose(text: str) -> Markup:
+    """Return a sentence with what stands in backticks as code; it is escaped like any text."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one is without its other half
+        return escape(text)
+    code = Markup('<code translate="no">{}</code>')
+    return Markup("").join(
+        code.format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
     )
 
 

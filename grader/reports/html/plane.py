@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from grader.reports.html.outline import Half, inner_parts, trace_outline
+
 _LEFT, _TOP, _SIZE = 24.0, 6.0, 190.0
 _MOST_MISPLACED = 0.01
 
@@ -28,6 +30,7 @@ class Plane:
         ones: SVG path of the region that is answered with 1.
         unknown: SVG path of the region without a usable answer.
         line: ends of the decision line, None where the border is not one straight line.
+        border: SVG path of that line, or else of what parts the regions.
         corners: the rows of the truth table.
         ticks: (place on the x axis, place on the y axis, label).
     """
@@ -35,6 +38,7 @@ class Plane:
     ones: str
     unknown: str
     line: tuple[Place, Place] | None
+    border: str
     corners: tuple[Corner, ...]
     ticks: tuple[tuple[float, float, str], ...]
     kind: str = "plane"
@@ -69,26 +73,39 @@ def view_plane(data: Mapping[str, Any], table: Mapping[str, Any] | None) -> Plan
     answers = str(data["answers"])
     border = None if "?" in answers else _border(answers, scale)
     if border is None:
-        ones, line = _cells(answers, "1", scale), None
+        outline = trace_outline(answers, "1", scale.side)
+        ones, line = _drawn(outline, scale), None
+        parts = _drawn(inner_parts(outline, scale.side), scale, closed=False)
     else:
         ones, line = _half_plane(border, scale)
-    values = (-1, 1) if table is not None and table["convention"] == "-1/+1" else (0, 1)
+        parts = "" if line is None else "M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in line)
     return Plane(
         ones=ones,
-        unknown=_cells(answers, "?", scale),
+        unknown=_drawn(trace_outline(answers, "?", scale.side), scale),
         line=line,
+        border=parts,
         corners=_corners(table, scale) if table is not None else (),
-        ticks=tuple((scale.x(v), scale.y(v), str(v).replace("-", "−")) for v in values),
+        ticks=tuple((scale.x(v), scale.y(v), str(v)) for v in (0, 1)),
     )
 
 
 def _corners(table: Mapping[str, Any], scale: _Scale) -> tuple[Corner, ...]:
     rows = zip(table["rows"], table["expected"], table["actual"], strict=True)
     return tuple(
-        Corner(scale.x(row[0]), scale.y(row[1]), expected, not same_answer(str(expected), actual))
+        Corner(
+            scale.x(row[0]),
+            scale.y(row[1]),
+            expected,
+            not same_answer(written(expected, table["convention"]), actual),
+        )
         for row, expected, actual in rows
         if len(row) == 2 and all(scale.low <= value <= scale.high for value in row)
     )
+
+
+def written(truth: int, convention: str) -> str:
+    """Return a right answer, 0 or 1, as a gate of this convention writes it."""
+    return str(2 * truth - 1 if convention == "-1/+1" else truth)
 
 
 def same_answer(expected: str, actual: str) -> bool:
@@ -99,31 +116,18 @@ def same_answer(expected: str, actual: str) -> bool:
         return expected == actual
 
 
-def _cells(answers: str, wanted: str, scale: _Scale) -> str:
-    """Return the squares around grid points with this answer as one path, run by run."""
-    path = []
-    for row in range(scale.side):
-        line = answers[row * scale.side : (row + 1) * scale.side]
-        start = 0
-        while (start := line.find(wanted, start)) >= 0:
-            end = start
-            while end < len(line) and line[end] == wanted:
-                end += 1
-            path.append(_square(scale, row, start, end))
-            start = end
-    return "".join(path)
-
-
-def _square(scale: _Scale, row: int, start: int, end: int) -> str:
-    def bounded(value: float) -> float:
-        return min(scale.high, max(scale.low, value))
-
-    half = scale.step / 2
-    left = scale.x(bounded(scale.low + scale.step * start - half))
-    right = scale.x(bounded(scale.low + scale.step * (end - 1) + half))
-    top = scale.y(bounded(scale.low + scale.step * row + half))
-    bottom = scale.y(bounded(scale.low + scale.step * row - half))
-    return f"M{left:.1f} {top:.1f}H{right:.1f}V{bottom:.1f}H{left:.1f}z"
+def _drawn(lines: Sequence[Sequence[Half]], scale: _Scale, *, closed: bool = True) -> str:
+    """Return lines through half steps of the grid as one SVG path."""
+    step = scale.step / 2
+    return "".join(
+        "M"
+        + "L".join(
+            f"{scale.x(scale.low + step * x):.4g} {scale.y(scale.low + step * y):.4g}"
+            for x, y in line
+        )
+        + ("z" if closed else "")
+        for line in lines
+    )
 
 
 def _border(answers: str, scale: _Scale) -> tuple[float, float, float] | None:
@@ -191,4 +195,4 @@ def _half_plane(
 
 
 def _polygon(places: Sequence[Place]) -> str:
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) + "z" if places else ""
+    return "M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in places) + "z" if places else ""

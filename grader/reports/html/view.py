@@ -1,13 +1,23 @@
 """What the student's page shows, as plain values: a report in the words of one language."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.messages import has_message, message
+from grader.messages import message
 from grader.model import Assignment, CellResult, CheckResult, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
-from grader.reports.html.code import Code, find_binding, view_code
-from grader.reports.html.figures import Figure, view_evidence
-from grader.reports.wording import all_passed, check_text, first_to_fix, is_advice, late_text, shown_points
+from grader.reports.html.code import Code, find_backward, find_binding, view_code
+from grader.reports.html.figures import Data, Figure, view_evidence
+from grader.reports.wording import (
+    STOPPED,
+    all_passed,
+    check_text,
+    first_to_fix,
+    is_advice,
+    late_text,
+    note_texts,
+    shown_points,
+)
 
 _NOTHING_TO_FIX = (Outcome.PASSED, Outcome.REVIEW, Outcome.MISSING, Outcome.NOT_RUN)
 _MOST_CELLS = 4
@@ -94,6 +104,7 @@ class _Drawing:
         self._language = language
         self._cells = {cell.index: cell for cell in report.cells}
         self._shown: set[int] = set()
+        self._fix = first_to_fix(report)
 
     def word(self, code: str, **values: str) -> str:
         return message(code, values, language=self._language)
@@ -103,8 +114,8 @@ class _Drawing:
 
     def view(self) -> ReportView:
         report = self._report
-        fix = first_to_fix(report)
-        by_order = sorted(report.tasks, key=lambda task: task.outcome in _NOTHING_TO_FIX)
+        fix = self._fix
+        by_order = sorted(report.tasks, key=lambda task: not self._to_fix(task))
         ordered = tuple(self._task(task) for task in by_order)
         places = {task.id: place for place, task in enumerate(report.tasks)}
         return ReportView(
@@ -124,15 +135,16 @@ class _Drawing:
             fix_anchor=f"{fix[0].id}.{fix[1].id}" if fix else "",
             fix_title=self._assignment.task(fix[0].id).title[self._language] if fix else "",
             fix_text=check_text(fix[1], self._language) if fix else "",
-            notes=tuple(
-                clean(message(code, values, language=self._language))
-                for code, values in report.notes
-                if has_message(code, self._language)
-            ),
+            notes=tuple(note_texts(report, self._language)),
             tasks=tuple(sorted(ordered, key=lambda task: places[task.anchor])),
             ordered=ordered,
             facts=self._facts(),
         )
+
+    def _to_fix(self, task: TaskResult) -> bool:
+        """Tell whether a task is shown first and open: it failed, or what to fix first is in it."""
+        first = self._fix is not None and task is self._fix[0]
+        return task.outcome not in _NOTHING_TO_FIX or (first and task.outcome is not Outcome.MISSING)
 
     def _parts(self) -> tuple[Part, ...]:
         report = self._report
@@ -162,7 +174,8 @@ class _Drawing:
     def _task(self, task: TaskResult) -> TaskView:
         declared = self._assignment.task(task.id)
         titles = {check.id: check.title[self._language] for check in declared.checks}
-        failed = task.outcome not in _NOTHING_TO_FIX
+        failed = self._to_fix(task)
+        cells = self._cells_of(task)
         graded = ""
         if task.graded is not None:
             name, type_name, cell = task.graded
@@ -177,11 +190,13 @@ class _Drawing:
             opened=failed,
             graded=graded,
             hint=declared.hint.get(self._language, "") if failed else "",
-            checks=tuple(self._check(task, check, titles[check.id]) for check in task.checks),
-            cells=self._code(task),
+            checks=tuple(
+                self._check(task, check, titles[check.id], cells) for check in task.checks
+            ),
+            cells=tuple(self._cell(task, cell) for cell in cells),
         )
 
-    def _code(self, task: TaskResult) -> tuple[Code, ...]:
+    def _cells_of(self, task: TaskResult) -> tuple[CellResult, ...]:
         """Return the cells that a failed or waiting check names; each stands once on the page."""
         closed = (Outcome.PASSED, Outcome.MISSING, Outcome.NOT_RUN)
         asked = [check for check in task.checks if check.outcome not in closed]
@@ -190,16 +205,22 @@ class _Drawing:
             wanted.add(task.graded[2])
         fresh = sorted(wanted - self._shown)[:_MOST_CELLS]
         self._shown.update(fresh)
-        return tuple(self._cell(task, self._cells[n]) for n in fresh if n in self._cells)
+        return tuple(self._cells[n] for n in fresh if n in self._cells)
 
     def _cell(self, task: TaskResult, cell: CellResult) -> Code:
         marked = cell.error_line or 0
         if not marked and task.graded is not None and task.graded[2] == cell.index:
             marked = find_binding(cell.source, task.graded[:2])
+        if not marked and _shows(task, "backward-graph"):
+            marked = find_backward(cell.source)
         title = self.word("page.cell", cell=str(cell.index))
-        return view_code(title, cell.source, marked=marked, note=cell.error)
+        stopped = cell.outcome in STOPPED
+        note = self.word(f"outcome.{cell.outcome.value}") if stopped else cell.error
+        return view_code(title, cell.source, marked=marked, note=note)
 
-    def _check(self, task: TaskResult, check: CheckResult, title: str) -> CheckView:
+    def _check(
+        self, task: TaskResult, check: CheckResult, title: str, cells: Sequence[CellResult]
+    ) -> CheckView:
         advice = is_advice(check)
         points = f"{self.points(check.points)} / {self.points(check.possible)}"
         asked = check.possible > 0 and check.outcome is not Outcome.NOT_RUN
@@ -211,9 +232,21 @@ class _Drawing:
             points=points if asked else "",
             text=check_text(check, self._language),
             person=self._person(check, points) if check.reviewed else "",
-            figures=view_evidence(check.evidence, self._language),
+            figures=view_evidence(
+                [data for data in check.evidence if not _repeats(data, cells)], self._language
+            ),
         )
 
     def _person(self, check: CheckResult, points: str) -> str:
         said = f"{self.word('page.person')}: {points}"
         return f"{said}. {clean(check.comment)}" if check.comment else said
+
+
+def _shows(task: TaskResult, kind: str) -> bool:
+    return any(data.get("kind") == kind for check in task.checks for data in check.evidence)
+
+
+def _repeats(data: Data, cells: Sequence[CellResult]) -> bool:
+    """Tell whether evidence is code that the page shows anyway, as the student's own cell."""
+    code = data.get("text", "").strip() if data.get("kind") == "student-text" else ""
+    return bool(code) and data.get("where") == "code" and any(code in c.source for c in cells)
