@@ -34,7 +34,8 @@ _HEADING = re.compile(
 )
 _MARKUP = re.compile(r"^[\s#*_>`~\-]+")
 _AROUND = " \t\n.:*_`#–—-"
-_SENTENCE = 6
+_SENTENCE, _SENTENCE_OF_CLAUSES = 9, 5
+"""Words of a heading that is a sentence and no title; fewer where a comma parts them."""
 _ANSWER_WORD = r"(?:ответ|решение|answer|solution)[*_]{0,3}\s?[:=–—.\-]"
 _ANSWER_INSIDE = re.compile(rf"(?<=[?.!])\s*[*_]{{0,3}}{_ANSWER_WORD}", re.IGNORECASE)
 _ANSWER_BELOW = re.compile(rf"(?m)^[\s*_>#\-]*{_ANSWER_WORD}", re.IGNORECASE)
@@ -225,7 +226,8 @@ def _without_statement(paragraph: str) -> str:
     if said:
         return f"{first[said.end() :]}\n{below}".strip()
     title = heading.title.strip(_AROUND) if heading is not None else first
-    long = first.startswith("#") and len(title.split()) >= _SENTENCE
+    words = _SENTENCE_OF_CLAUSES if "," in title else _SENTENCE
+    long = first.startswith("#") and len(title.split()) >= words
     if _LETTER.search(title) and not title.endswith("?") and not long:
         begins = _ANSWER_BELOW.search(below)
         below = below[begins.end() :] if begins else ""
