@@ -152,6 +152,6 @@ class Server:
 def _find_core() -> tuple[str, str]:
     """Return the virtual GPU's native core, built if need be, or why there is none."""
     try:
-        return str(ensure()), ""
+        return str(ensure().resolve()), ""  # in the new root no link leads to it
     except Unavailable as error:
         return "", error.reason_code

@@ -5,6 +5,7 @@ import pytest
 from grader.messages import message
 from grader.sandbox import layers
 from grader.sandbox.session import Server, ServerFailed
+from grader.vgpu.build import Unavailable, default_cache_folder, find_torch
 
 WITHOUT_FILES = (layers.PROCESS, layers.LIMITS, layers.USER, layers.SECCOMP)
 
@@ -47,3 +48,15 @@ def test_a_server_that_is_too_weak_serves_nobody_but_who_says_so():
     with Server(use_layers=WITHOUT_FILES, device=False, unsafe=True) as server:
         server.wait()
         assert layers.LANDLOCK not in server.layers
+
+
+def test_the_device_is_there_where_a_link_leads_to_the_users_caches(tmp_path, monkeypatch):
+    try:
+        find_torch()
+    except Unavailable:
+        pytest.skip("no virtual GPU on this system")
+    link = tmp_path / "caches"
+    link.symlink_to(default_cache_folder().parent)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(link))
+    with Server(unsafe=True, once=True) as server:
+        assert server.device == "virtual"
