@@ -38,37 +38,51 @@ _TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 _SETTINGS = "settings.json"
 _WAITING = (Outcome.REVIEW, Outcome.NOT_RUN, Outcome.GRADER_ERROR)
 
+_ENVIRONMENT = """\
+export PYTHONPATH="$root/source" PYTHONDONTWRITEBYTECODE=1 XDG_CACHE_HOME="$root/cache"\
+"""
+
 _SETUP = f"""\
 #!/usr/bin/env bash
 # Gradescope runs this once, when it builds the image.
 set -euo pipefail
 root="${{AUTOGRADER_ROOT:-/autograder}}"
+install() {{ apt-get install -y --no-install-recommends "$@"; }}
+works() {{ command -v "$1" >/dev/null && "$1" -c 'import venv, ensurepip' 2>/dev/null; }}
+has_headers() {{
+  "$1" -c 'from sysconfig import get_path; open(get_path("include") + "/Python.h")' 2>/dev/null
+}}
 python=
 for version in 3.13 3.12 3.11; do
-  if command -v "python$version" >/dev/null && "python$version" -c 'import venv, ensurepip'; then
-    python="python$version"
-    break
-  fi
+  if works "python$version"; then python="python$version"; break; fi
 done
-if [ -z "$python" ]; then
+if [ -z "$python" ] || ! has_headers "$python" || ! command -v c++ >/dev/null; then
   apt-get update
-  apt-get install -y --no-install-recommends python3.11 python3.11-venv python3.11-dev
-  python=python3.11
+  command -v c++ >/dev/null || install g++
+  for version in ${{python:-python3.13 python3.12 python3.11}}; do
+    if install "$version" "$version-venv" "$version-dev"; then python="$version"; break; fi
+  done
 fi
-command -v c++ >/dev/null || apt-get install -y --no-install-recommends g++
+if [ -z "$python" ]; then
+  echo "This image has no Python 3.11, 3.12 or 3.13, and no package of one." >&2
+  exit 1
+fi
 "$python" -m venv "$root/venv"
 "$root/venv/bin/python" -m pip install --quiet --extra-index-url {_TORCH_INDEX} \\
   --requirement "$root/source/requirements.txt"
 chmod -R go-rwx "$root/source/assignment"
+# What this compiles is in the image then, and no submission waits for it.
+{_ENVIRONMENT}
+"$root/venv/bin/python" -m grader.cli doctor --lang en
 """
 
-_RUN = """\
+_RUN = f"""\
 #!/usr/bin/env bash
 # Gradescope runs this for each submission.
 set -euo pipefail
-root="${AUTOGRADER_ROOT:-/autograder}"
+root="${{AUTOGRADER_ROOT:-/autograder}}"
 chmod go-rwx "$root/results"
-export PYTHONPATH="$root/source" PYTHONDONTWRITEBYTECODE=1 XDG_CACHE_HOME="$root/cache"
+{_ENVIRONMENT}
 exec "$root/venv/bin/python" -m grader.ci.gradescope "$root"
 """
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from grader.vgpu.build import default_cache_folder
 from tests.test_samples import REPOSITORY, SUBMISSIONS
 
 ACTION = yaml.safe_load((REPOSITORY / "action.yml").read_text("utf-8"))
@@ -50,7 +51,10 @@ def values(tmp_path):
     found = dict(line.split("=", 1) for line in output.splitlines())
     assert re.fullmatch("[0-9a-f]{32}", found["key"])
     environment = Path(found["environment"])
-    environment.symlink_to(Path(sys.prefix))
+    environment.mkdir()
+    for part in Path(sys.prefix).iterdir():
+        (environment / part.name).symlink_to(part)
+    (environment / "cache").symlink_to(default_cache_folder().parent)
     inputs = {f"inputs.{name}": one.get("default", "") for name, one in ACTION["inputs"].items()}
     return inputs | {"steps.place.outputs.environment": str(environment)}
 
@@ -72,6 +76,16 @@ def test_a_submissions_name_is_no_shell_and_no_option(tmp_path, values):
     done, _ = run_step("check", tmp_path, values | {"inputs.submission": name})
     assert "Usage" not in done.stdout
     assert not (tmp_path / "forged").exists()
+
+
+def test_what_was_installed_is_kept_whatever_the_submission_gets():
+    names = list(STEPS)
+    assert names.index("install") < names.index("save") < names.index("check")
+    restored, saved = STEPS["cache"]["with"], STEPS["save"]["with"]
+    assert saved["path"] == restored["path"]
+    assert saved["key"] == "${{ steps.cache.outputs.cache-primary-key }}"
+    assert STEPS["save"]["if"] == STEPS["install"]["if"]
+    assert GITLAB["homework"]["cache"]["when"] == "always"
 
 
 def test_no_step_puts_an_expression_into_its_script():
