@@ -5,7 +5,7 @@ it before the workers start, and they show what it found.
 """
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from grader.intake import Refused, read_submission
 from grader.judge import Judge
 from grader.messages import message
 from grader.model import Check, CheckResult, Outcome, Report, Task, TaskResult
-from grader.reports.clean import clean
+from grader.reports.clean import clean, clean_line
 from grader.reports.wording import shown_points
 from grader.sandbox.protocol import REAL
 from grader.sandbox.session import Server, ServerFailed
@@ -51,15 +51,13 @@ class Graded:
         self._card, self._profile = card, profile
         self.found: Report | None = None
         if not self.path.exists():
-            text = message("ci.not-there", {"path": str(path)}, language=language)
-            raise pytest.UsageError(clean(text))
+            raise _wrong_use("ci.not-there", {"path": str(path)}, language)
         try:
             self.assignment = load_assignment(assignment)
             require_known(card, profile)
             self._submission = read_submission(self.path)
         except (AssignmentError, DeviceError, Refused) as error:
-            text = message(error.code, error.values, language=language)
-            raise pytest.UsageError(clean(text)) from error
+            raise _wrong_use(error.code, error.values, language) from error
         self.places = find_places(self.path, self._submission)
 
     def report(self) -> Report | None:
@@ -92,6 +90,11 @@ class Graded:
         """Return a task's result if the submission has been graded."""
         tasks = self.found.tasks if self.found else []
         return next((one for one in tasks if one.id == task), None)
+
+
+def _wrong_use(code: str, values: Mapping[str, str], language: str) -> pytest.UsageError:
+    shown = {key: clean_line(value, most=2000) for key, value in values.items()}
+    return pytest.UsageError(github.disarmed(clean(message(code, shown, language=language))))
 
 
 class CheckItem(pytest.Item):

@@ -38,11 +38,14 @@ def error_console() -> "Console":
 
 
 def say(code: str, values: Mapping[str, str] | None = None, *, language: str) -> None:
-    """Print a message on standard error."""
+    """Print a message on standard error; what a student may have named stays on its line."""
+    from grader.ci.github import disarmed
     from grader.messages import message
-    from grader.reports.clean import clean
+    from grader.reports.clean import clean, clean_line
 
-    error_console().print(clean(message(code, values, language=language)))
+    shown = {key: clean_line(value, most=2000) for key, value in (values or {}).items()}
+    text = clean(message(code, shown, language=language))
+    error_console().print(disarmed(text))
 
 
 def say_refused(refused: "Refused", *, language: str) -> None:

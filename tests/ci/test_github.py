@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -204,3 +207,25 @@ def test_check_tells_github_and_nothing_that_is_printed_is_obeyed(
     assert all(line in where and line.split(" ")[1].startswith("file=") for line in obeyed)
     assert "points<<end-" in (tmp_path / "GITHUB_OUTPUT").read_text()
     assert "forged" in (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
+
+
+@pytest.mark.parametrize(
+    "named", ["x\n::set-output name=points::20\n", "##[set-output name=points;]20"]
+)
+@pytest.mark.parametrize("module", ["grader.cli", "pytest"])
+def test_the_name_of_a_file_that_cannot_be_read_is_not_obeyed(tmp_path, named, module):
+    folder = tmp_path / "handed-in"
+    folder.mkdir()
+    (folder / f"{named}.ipynb").write_text("{")
+    arguments = {"grader.cli": ["check"], "pytest": ["-p", "no:cacheprovider", "--submission"]}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments[module], folder.name],
+        cwd=tmp_path,
+        env={**os.environ, "GITHUB_ACTIONS": "true"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (2, 4)
+    assert "set-output" in done.stderr
+    lines = (done.stdout + done.stderr).splitlines()
+    assert not [line for line in lines if line.lstrip().startswith("::") or "##[" in line]
