@@ -137,7 +137,7 @@ def refused_report(
 ) -> Report:
     """Return the report of a file that cannot be read: a person opens it, with the reason.
 
-    Only where nothing was handed in is everything missing.
+    Only where nothing was handed in is everything missing; a report in PDF is something.
 
     Args:
         assignment: the assignment.
@@ -145,7 +145,8 @@ def refused_report(
         refused: why it cannot be read.
         digest: of the file; a decision on it holds for this file only.
     """
-    outcome = Outcome.MISSING if refused.code in _NOTHING else Outcome.REVIEW
+    nothing = refused.code in _NOTHING and not refused.values.get("holds")
+    outcome = Outcome.MISSING if nothing else Outcome.REVIEW
     excerpt = ""
     if outcome is Outcome.REVIEW:
         excerpt = f"{refused.values.get('file', '')} [{digest}]"

@@ -32,10 +32,17 @@ _SKIPPED_FOLDERS = {"__macosx", "__pycache__", "venv", "node_modules", "site-pac
 
 @dataclass(slots=True)
 class Found:
-    """What a folder or an archive holds of a submission: sources, and archives inside of it."""
+    """What a folder or an archive holds of a submission.
+
+    Attributes:
+        files: sources, and an archive inside of a folder.
+        notes: what was skipped, and why.
+        others: paths of what is not read at all, such as a report in PDF.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     notes: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
 
 def is_skipped(path: str) -> bool:
@@ -59,7 +66,7 @@ def read_archive(data: bytes, file: str, bounds: Bounds) -> Found:
         )
     except BROKEN as error:
         raise refuse("broken-archive", file, detail=str(error)[:200]) from error
-    return Found(_without_common_folder(found.files), found.notes)
+    return Found(_without_common_folder(found.files), found.notes, found.others)
 
 
 def checked_path(raw: str, file: str, bounds: Bounds) -> str:
@@ -118,7 +125,10 @@ def _read_zip(data: bytes, file: str, bounds: Bounds) -> Found:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
             path = checked_path(zip_name(info), file, bounds)
-            if info.is_dir() or is_skipped(path) or format_of(path) not in ("ipynb", "py"):
+            if info.is_dir() or is_skipped(path):
+                continue
+            if format_of(path) not in ("ipynb", "py"):
+                found.others.append(path)
                 continue
             mode = info.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
@@ -193,6 +203,7 @@ def _read_tar(data: bytes, file: str, bounds: Bounds) -> Found:
             if entry.kind == "folder" or is_skipped(path):
                 continue
             if format_of(path) not in ("ipynb", "py"):
+                found.others.append(path)
                 continue
             if entry.kind != "file":
                 found.notes.append(("intake.skipped-special", {"file": shown_path(path)}))

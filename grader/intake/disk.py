@@ -58,6 +58,7 @@ def read_folder(folder: Path, bounds: Bounds) -> Found:
     for relative, entry in walk_folder(folder, name, bounds):
         kind = format_of(relative)
         if not kind:
+            found.others.append(relative)
             continue
         if not entry.is_file(follow_symlinks=False):
             found.notes.append(("intake.skipped-special", {"file": shown_path(relative)}))
@@ -74,6 +75,7 @@ def read_folder(folder: Path, bounds: Bounds) -> Found:
     if not found.files and len(archives) == 1:
         relative, path = archives.popitem()
         found.files[relative] = read_file_bytes(path, shown_path(relative), bounds)
+    found.others += archives
     return found
 
 

@@ -45,6 +45,11 @@ class Entry:
     path: Path
 
 
+def is_no_submission(name: str) -> bool:
+    """Tell whether a file of this name is never a student's work."""
+    return is_skipped(name) or _NO_SUBMISSION.fullmatch(name) is not None
+
+
 def find_submissions(paths: Sequence[Path]) -> list[Entry]:
     """Return what is to be graded: a file is one submission, each entry of a folder is one.
 
@@ -75,8 +80,4 @@ def _candidates(path: Path) -> list[Path]:
     except (OSError, RuntimeError) as error:
         detail = getattr(error, "strerror", None) or str(error)
         raise refuse("unreadable", shown_path(str(path)), detail=detail) from error
-    return [
-        entry
-        for entry in listed
-        if not is_skipped(entry.name) and not _NO_SUBMISSION.fullmatch(entry.name)
-    ]
+    return [entry for entry in listed if not is_no_submission(entry.name)]

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from grader.intake.archive import Found, read_archive
-from grader.intake.bounds import Bounds, refuse
+from grader.intake.bounds import Bounds, Refused, refuse
 from grader.intake.disk import read_file_bytes, read_folder
+from grader.intake.entries import is_no_submission
 from grader.intake.names import clean_name, format_of, shown_path
 from grader.intake.submission import name_of, submission_from_files
 from grader.model import Submission
 
 ACCEPTED = ".ipynb, .py, .zip, .tar.gz"
+_MOST_NAMED = 5
 
 
 def read_submission(
@@ -29,7 +31,7 @@ def read_submission(
         return read_submission_bytes(data, path.name, name=name, bounds=bounds)
     found = read_folder(path, bounds)
     if not found.files:
-        raise refuse("nothing-to-grade", shown, bound=ACCEPTED)
+        raise _nothing(found, shown)
     inner = next(iter(found.files))
     own_name = name or clean_name(path.resolve().name, bounds)
     if format_of(inner) in ("zip", "tar"):
@@ -55,9 +57,16 @@ def read_submission_bytes(
     if kind in ("zip", "tar"):
         found = read_archive(data, shown, bounds)
         if not found.files:
-            raise refuse("nothing-to-grade", shown, bound=ACCEPTED)
+            raise _nothing(found, shown)
         return _from_found(found, own_name, bounds)
     raise refuse("unknown-format", shown, bound=ACCEPTED)
+
+
+def _nothing(found: Found, file: str) -> Refused:
+    """Return the refusal of what has no source; a person may open what it holds instead."""
+    others = [path for path in found.others if not is_no_submission(path.rsplit("/", 1)[-1])]
+    holds = {"holds": ", ".join(map(shown_path, others[:_MOST_NAMED]))} if others else {}
+    return refuse("nothing-to-grade", file, bound=ACCEPTED, **holds)
 
 
 def _from_found(found: Found, name: str, bounds: Bounds) -> Submission:

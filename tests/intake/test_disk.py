@@ -97,6 +97,19 @@ def test_an_empty_folder_is_refused(tmp_path):
     assert refusal(tmp_path) == "nothing-to-grade"
 
 
+def test_a_refusal_names_what_is_there_instead_of_sources(tmp_path):
+    (tmp_path / "README.md").write_text("x")
+    (tmp_path / ".hidden.pdf").write_text("x")
+    with pytest.raises(Refused) as nothing:
+        read_submission(tmp_path)
+    assert "holds" not in nothing.value.values
+    (tmp_path / "report.pdf").write_text("x")
+    with pytest.raises(Refused) as report:
+        read_submission(tmp_path)
+    assert report.value.code == "intake.nothing-to-grade"
+    assert report.value.values["holds"] == "report.pdf"
+
+
 def test_a_file_name_that_is_not_utf8_is_read(tmp_path):
     with open(os.fsencode(tmp_path) + b"/\xff.py", "wb") as file:  # noqa: PTH123
         file.write(b"x = 1")

@@ -106,3 +106,12 @@ def test_nothing_passed_where_nothing_could_be_read():
     assert refused.to_review == refused.possible
     assert not all_passed(refused)
     assert all_passed(late_report())
+
+
+def test_only_where_nothing_was_handed_in_is_everything_missing():
+    empty = {"file": "anna", "bound": ".py"}
+    nothing = refused_report(ASSIGNMENT, "anna", Refused("intake.nothing-to-grade", empty))
+    assert nothing.to_review == 0
+    held = empty | {"holds": "report.pdf"}
+    report = refused_report(ASSIGNMENT, "anna", Refused("intake.nothing-to-grade", held))
+    assert report.to_review == report.possible
