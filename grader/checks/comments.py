@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from grader.checks.student_text import without_magics
 from grader.checks.view import SectionView
+from grader.model import Cell
 
 _MOST_LINES = 400
 _MOST_TEXT = 4000
@@ -17,6 +18,7 @@ _MOST_TEXT = 4000
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _WORK = ast.Call | ast.BinOp | ast.Compare | ast.AugAssign
 _THRESHOLDS = frozenset({"round", "heaviside", "sign", "where", "step", "threshold", "argmax"})
+_PICKS = frozenset({"argmax", "max", "topk"})
 _MOVES = frozenset({"to", "cuda", "cpu", "eval", "train"})
 
 
@@ -81,11 +83,37 @@ def is_built(view: SectionView, name: str) -> bool:
     )
 
 
+def is_called(view: SectionView, name: str) -> bool:
+    """Tell whether a cell that ran to its end gives inputs to an object of this name."""
+    ended_well = {ran.cell.position for ran in view.ran if ran.done and ran.done.error is None}
+    return any(
+        isinstance(node, ast.Call)
+        and bool(node.args)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == name
+        for cell in view.section.cells
+        if cell.position in ended_well
+        for node in _nodes_of(cell)
+    )
+
+
+def picks_largest(view: SectionView) -> bool:
+    """Tell whether the code of a section asks which of several outputs is the largest."""
+    return any(
+        isinstance(node, ast.Name | ast.Attribute) and _last_name(node) in _PICKS
+        for node in _nodes(view)
+    )
+
+
 def _nodes(view: SectionView) -> Iterator[ast.AST]:
     for cell in view.section.cells:
-        tree = _parsed(without_magics(cell.source)) if cell.kind == "code" else None
-        if tree is not None:
-            yield from ast.walk(tree)
+        yield from _nodes_of(cell)
+
+
+def _nodes_of(cell: Cell) -> Iterator[ast.AST]:
+    tree = _parsed(without_magics(cell.source)) if cell.kind == "code" else None
+    if tree is not None:
+        yield from ast.walk(tree)
 
 
 def _last_name(node: ast.AST) -> str:

@@ -10,7 +10,7 @@ from grader.checks.candidates import (
     find_gate,
     truth_of,
 )
-from grader.checks.comments import applies_threshold, is_built
+from grader.checks.comments import applies_threshold, is_built, is_called, picks_largest
 from grader.checks.gate_evidence import decision_line, source_of, truth_table
 from grader.checks.inputs import Row, mixed_rows, smallest, table_rows
 from grader.checks.outputs import Answer
@@ -21,6 +21,7 @@ from grader.model import Finding, Outcome, Task
 
 _TABLE, _WEIGHTS = "truth-table", "weights"
 _LIMITS = (0.0, 0.5)
+_OBJECTS = ("network", "instance", "function")
 _MOST_TEXT = 2000
 _MOST_CALLS_SHOWN = 8
 
@@ -357,6 +358,9 @@ def _refusal(view: SectionView, refused: Refused) -> Finding:
         code = "gate.not-built"
     elif answer.kind in ("count", "other", "nothing"):
         code, outcome = f"gate.returns-{answer.kind}", Outcome.FAILED
+    own_way = code == "gate.raises" and refused.bound.kind in _OBJECTS and is_called(view, name)
+    if own_way or (answer.kind == "count" and picks_largest(view)):
+        code, outcome = "gate.used-otherwise", Outcome.REVIEW
     return Finding(
         check="",
         outcome=outcome,

@@ -280,3 +280,35 @@ def test_a_neuron_that_does_not_answer_in_time_is_told_so_in_words_of_ours():
     findings = judge(AND, {"neuron": neuron_class(1.0, 1.0, bias=0.0, activation=endless)()})
     assert codes(findings) == ["judge.ended-question-timeout", "gate.waits"]
     assert outcomes(findings) == [Outcome.TIMEOUT, Outcome.NOT_RUN]
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("print(neuron([[1.0], [1.0]]))", "gate.used-otherwise"),
+        ("neuron = Column()", "gate.raises"),
+        ("neuron()", "gate.raises"),
+    ],
+)
+def test_a_neuron_that_the_section_uses_in_its_own_way_is_for_a_person(source, code):
+    class Column:
+        def __call__(self, x):
+            if not isinstance(x[0], list) or len(x[0]) != 1:
+                raise RuntimeError("a column is wanted")
+            return float(x[0][0] + x[1][0] > 1.5)
+
+    findings = judge(AND, {"neuron": Column()}, source=source)
+    assert codes(findings)[0] == code
+    failing = judge(AND, {"neuron": Column()}, source=source, error=("E", "text", ""))
+    assert codes(failing)[0] == "gate.raises"
+
+
+def test_two_outputs_of_which_the_section_takes_the_larger_are_for_a_person():
+    def both(x):
+        return [1.0 - x[0] * x[1], x[0] * x[1]]
+
+    for source, code in (
+        ("net(x).argmax(1)", "gate.used-otherwise"),
+        ("print(net(x))", "gate.returns-count"),
+    ):
+        assert codes(judge(AND, {"neuron": both}, source=source))[0] == code
