@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from grader.checks.comments import find_commented_code, find_own_code
 from grader.checks.student_text import (
@@ -41,6 +41,8 @@ _MOST_ANSWER = 200
 class FreeText:
     """A question answered in the student's own words, which a person reads."""
 
+    has_parts: ClassVar[bool] = False
+
     @property
     def check_ids(self) -> tuple[str, ...]:
         """Ids of the checks it judges."""
@@ -64,6 +66,8 @@ class Choice:
 
     variable: str
     options: tuple[str, ...] = ()
+
+    has_parts: ClassVar[bool] = False
 
     @property
     def check_ids(self) -> tuple[str, ...]:

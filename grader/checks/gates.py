@@ -1,5 +1,6 @@
 """The question whether an object is a logic gate: right in every row, and by its weights."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,10 @@ from grader.model import Finding, Outcome, Task
 
 _TABLE, _WEIGHTS = "truth-table", "weights"
 _LIMITS = (0.0, 0.5)
+_SMALL_WEIGHTS = (-1, 0, 1)
+_SMALL_LIMITS = (-1.5, -0.5, 0.5, 1.5)
+"""With these a neuron computes each function of one or two inputs that neurons can compute."""
+
 _OBJECTS = ("network", "instance", "function")
 _MOST_TEXT = 2000
 _MOST_CALLS_SHOWN = 8
@@ -53,6 +58,18 @@ class Gate:
     def check_ids(self) -> tuple[str, ...]:
         """Ids of the checks it judges."""
         return (_TABLE, _WEIGHTS)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether no single neuron computes it, so that other tasks' gates may be its parts."""
+        rows = table_rows(self.inputs)
+        weights = itertools.product(_SMALL_WEIGHTS, repeat=self.inputs)
+        return not any(
+            tuple(int(sum(w * x for w, x in zip(ws, row, strict=True)) > limit) for row in rows)
+            == self.expected()
+            for ws in weights
+            for limit in _SMALL_LIMITS
+        )
 
     def judge(self, task: Task, view: SectionView) -> list[Finding]:
         """Return one finding for each check of `task`.

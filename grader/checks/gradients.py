@@ -5,6 +5,7 @@ what was printed; the drawn graph is judged where it is a list of edges.
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from grader.checks.answers import find_attempt, find_failure
 from grader.checks.gradient_drawing import judge_drawing
@@ -31,6 +32,8 @@ class Gradients:
     """
 
     drawing_names: tuple[str, ...] = ("backward_edges",)
+
+    has_parts: ClassVar[bool] = False
 
     @property
     def check_ids(self) -> tuple[str, ...]:

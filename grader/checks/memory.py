@@ -6,6 +6,7 @@ error is ours.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from grader.checks.answers import for_all, read_values
 from grader.checks.memory_log import (
@@ -72,6 +73,8 @@ class LargestTensors:
     dtypes: tuple[str, ...] = ("float32", "float64", "float16", "int32", "int64")
     comparison_names: tuple[str, ...] = ("ratios",)
     comparison_base: str = "float32"
+
+    has_parts: ClassVar[bool] = False
 
     @property
     def check_ids(self) -> tuple[str, ...]:
@@ -207,6 +210,8 @@ class LargestTensors:
 class OutOfMemory:
     """Code that runs out of video memory: the device itself has to refuse."""
 
+    has_parts: ClassVar[bool] = False
+
     @property
     def check_ids(self) -> tuple[str, ...]:
         """Ids of the checks it judges."""
@@ -274,6 +279,8 @@ class OutOfMemory:
 @dataclass(frozen=True, slots=True)
 class FillMemory:
     """A linear layer and its input that fill the memory, the layer applied, and why it ends so."""
+
+    has_parts: ClassVar[bool] = False
 
     @property
     def check_ids(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from grader.checks.answers import find_attempt, find_failure
 from grader.checks.inputs import networks, simpler_networks
@@ -64,6 +65,8 @@ class CountParameters:
     expected: int = 32
     words: tuple[str, ...] = _WORDS
     functions: tuple[str, ...] = ()
+
+    has_parts: ClassVar[bool] = False
 
     @property
     def check_ids(self) -> tuple[str, ...]:

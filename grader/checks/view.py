@@ -122,7 +122,11 @@ class SectionView:
 
 
 class Question(Protocol):
-    """A kind of question."""
+    """A kind of question.
+
+    It may have an attribute `has_parts`, False where other tasks' answers are never parts of its
+    own; without one they may be, and a section with its heading is cut less readily.
+    """
 
     @property
     def check_ids(self) -> tuple[str, ...]:

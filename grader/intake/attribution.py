@@ -32,8 +32,16 @@ def attribute(sections: list[Section], assignment: Assignment) -> list[Section]:
         sections = _by_file(sections, labels, wanted())
     if sum(len(c.source) for section in sections for c in section.cells) > _LONGEST_SEARCHED:
         return sections
-    if missing := wanted():
-        sections = [part for section in sections for part in _by_name(section, labels, missing)]
+    whole = {task.id for task in assignment.tasks if not getattr(task.question, "has_parts", True)}
+    plain = {task.id for task in assignment.tasks if not task.content}
+    if missing := everything - {s.task for s in sections if s.task and _holds_answer(s)}:
+        sections = [
+            part
+            for section in sections
+            for part in _by_name(
+                section, labels, missing, below=plain if section.task in whole else set()
+            )
+        ]
     if missing := wanted():
         sections = [part for section in sections for part in _by_print(section, labels, missing)]
     return _with_unclear(sections, assignment, wanted())
@@ -73,31 +81,51 @@ class _Unit:
     tasks: Tasks
     found_by: str
     opens: bool = False  # a heading in markdown that says nothing but a task's name
+    binds: bool = False  # a statement that binds a name
 
 
-def _by_name(section: Section, labels: Labels, wanted: set[str]) -> list[Section]:
+def _holds_answer(section: Section) -> bool:
+    """Tell whether there is more in a section than a heading with its statement."""
+    return len(section.cells) > 1 or any(
+        cell.kind == "code" or cell.pictures or "\n\n" in cell.source for cell in section.cells
+    )
+
+
+def _by_name(
+    section: Section, labels: Labels, wanted: set[str], *, below: set[str]
+) -> list[Section]:
     """Cut the section where a statement or a label speaks of another task.
 
     A section that a heading opened is cut only if its own answer shows by name as well: else
-    another task's gate may be a part of its answer. A heading such as ``## XOR`` of the same level
-    cuts it in any case.
+    another task's gate may be a part of its answer. Where it can be none, the tasks of `below`
+    cut it under code of its own. A heading such as ``## XOR`` of the same level cuts it anyway.
     """
     if section.task is not None and section.found_by != "heading":
         return [section]
-    own = section.task
     units = [unit for cell in section.cells for unit in _units(cell, labels)]
-    if own is not None:
-        level = _level(section.cells[0].source) if section.cells else 0
-        units = [replace(u, opens=u.opens and _level(u.cell.source) <= level) for u in units]
-        if not any(own in unit.tasks for unit in units if unit.found_by == "name"):
-            units = [unit if unit.opens else replace(unit, tasks=()) for unit in units]
-        units = [
-            unit if unit.opens or unit.found_by == "name" else replace(unit, tasks=())
-            for unit in units
-        ]
+    if section.task is not None:
+        units = _of_headed(section, units, wanted, below)
     if not any(_among(unit.tasks, wanted) for unit in units):
         return [section]
     return _runs(section, units, wanted)
+
+
+def _of_headed(
+    section: Section, units: list[_Unit], wanted: set[str], below: set[str]
+) -> list[_Unit]:
+    """Return the units of a section with a heading, without the tasks that may not cut it."""
+    level = _level(section.cells[0].source) if section.cells else 0
+    named = any(section.task in unit.tasks for unit in units if unit.found_by == "name")
+    own_code = False
+    kept: list[_Unit] = []
+    for unit in units:
+        opens = unit.opens and _level(unit.cell.source) <= level
+        tasks = unit.tasks
+        if not opens and not (named and unit.found_by == "name") and section.task not in tasks:
+            tasks = _among(tasks, wanted & below) if own_code else ()
+        own_code = own_code or unit.binds
+        kept.append(replace(unit, tasks=tasks, opens=opens))
+    return kept
 
 
 def _level(text: str) -> int:
@@ -177,14 +205,14 @@ def _units(cell: Cell, labels: Labels) -> list[_Unit]:
     lines = cell.source.split("\n")
     units: list[_Unit] = []
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        tasks, found_by = _spoken_of(lines[start:end], labels)
-        units.append(_Unit(cell, start, tasks, found_by))
+        names = _bound_names("\n".join(lines[start:end]))
+        tasks, found_by = _spoken_of(lines[start:end], names, labels)
+        units.append(_Unit(cell, start, tasks, found_by, binds=bool(names)))
     return units
 
 
-def _spoken_of(lines: list[str], labels: Labels) -> tuple[Tasks, str]:
-    source = "\n".join(lines)
-    for name in _bound_names(source):
+def _spoken_of(lines: list[str], names: list[str], labels: Labels) -> tuple[Tasks, str]:
+    for name in names:
         if tasks := labels.of_name(name):
             return tasks, "name"
     return _commented(lines, labels), "label"

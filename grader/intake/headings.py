@@ -42,6 +42,7 @@ _DIGITS = r"(?P<number>\d{1,4})(?:st|nd|rd|th|[a-zа-я])?(?![^\W_]|_+[^\W_])"
 _SPELLED = rf"(?P<number>{WORDS}|{ROMAN})(?!\w)"
 _ORDINAL = r"(?P<number>\d{1,3})(?:\s?-?\s?(?:я|ая|е|ое|й|st|nd|rd|th))?\s+"
 _ORDINAL_WORD = rf"(?P<number>{ORDINALS})\s+"
+_BARE = re.compile(r"#{2,6}\s*[*_]*(?:№\s?)?(?P<number>\d{1,2})[.):]?[*_]*\s*\Z")
 _LINE_END = r"[\W_]*\Z"
 _CLOSED = re.compile(r"[\s*_`]*(?:[.:)–—<\-]|\Z)")
 
@@ -73,12 +74,14 @@ class FoundHeading:
         number: None for a chapter such as ``# Homework``, which opens nothing.
         title: what stands behind the number.
         own: whether it heads the answer and not the task: "Решение задачи 3".
+        bare: whether it is a number alone, which counts only between its neighbours: ``## 3``.
     """
 
     kind: Kind
     number: int | None
     title: str = field(default="", compare=False)
     own: bool = field(default=False, compare=False)
+    bare: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,8 @@ def read_heading(line: str, *, before: str = "") -> FoundHeading | None:
     """
     if len(line) > 4000:
         line = line[:4000]
+    if bare := _BARE.match(line):
+        return FoundHeading("task", int(bare["number"]), bare=True)
     text = folded(line)
     if _ANY_WORD.search(text):  # most lines have none, and the patterns below are slower
         found = _read(line, text, before)

@@ -38,7 +38,7 @@ def cut_sections(submission: Submission, assignment: Assignment) -> list[Section
     sections begin is cut: its parts keep its `index`, later ones have a `line`, and `position`
     counts the parts.
     """
-    drafts = _by_heading(submission.cells)
+    drafts = _without_bare(_by_heading(submission.cells))
     labels = Labels(assignment)
     _settle_homework(drafts, assignment)
     for draft in drafts:
@@ -61,6 +61,25 @@ def _by_heading(cells: Iterable[Cell]) -> list[Draft]:
                 drafts.append(Draft(part.file, heading))
             drafts[-1].cells.append(part)
     return drafts
+
+
+def _without_bare(drafts: list[Draft]) -> list[Draft]:
+    """Keep a bare number as a heading only behind the heading with the number before it."""
+    kept: list[Draft] = []
+    for draft in drafts:
+        heading = draft.heading
+        last = next((d.heading for d in reversed(kept) if d.heading), None)
+        if heading is None or not heading.bare:
+            kept.append(draft)
+        elif last is not None and last.number is not None and heading.number == last.number + 1:
+            draft.heading = replace(heading, kind=last.kind)
+            kept.append(draft)
+        elif kept and kept[-1].file == draft.file:
+            kept[-1].cells += draft.cells
+        else:
+            draft.heading = None
+            kept.append(draft)
+    return kept
 
 
 def _settle_homework(drafts: list[Draft], assignment: Assignment) -> None:

@@ -1,4 +1,5 @@
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,53 @@ def test_a_heading_that_is_a_tasks_name_ends_a_section_of_its_level():
     assert tasks(*cells) == ["not", "and", "or"]
     parts = [text("## Задача 5. XOR"), text("### AND"), code("a"), text("### OR"), code("b")]
     assert tasks(*parts) == ["xor"]
+
+
+def test_a_bare_number_is_a_heading_behind_the_number_before_it():
+    cells = [text("## Задача 2"), code("a"), text("## 3"), code("b"), text("### 4."), code("c")]
+    assert tasks(*cells) == ["not", "and", "or"]
+    assert tasks(text("Вопрос 1"), text("## 2"), text("нет")) == ["boundary", "stack"]
+    for other in ("## 5", "# 3", "3", "## 2023"):
+        assert tasks(text("## Задача 2"), code("a"), text(other), code("b")) == ["not"]
+    assert tasks(text("## 2"), code("a"), text("## 3"), code("b")) == [None]
+
+
+@dataclass
+class Whole:
+    has_parts = False
+
+
+def tasks_of_whole(*cells):
+    """Return the tasks where NOT and the first task are declared to have no parts."""
+    declared = tuple(
+        replace(task, question=Whole()) if task.id in ("not", "count") else task
+        for task in ASSIGNMENT.tasks
+    )
+    submission = read_submission_bytes(notebook(*cells), "homework.ipynb")
+    return [s.task for s in cut_sections(submission, replace(ASSIGNMENT, tasks=declared))]
+
+
+def test_an_answer_without_heading_below_another_answer_is_found_by_its_name():
+    cells = [text("## Задача 2"), code("n = step"), code("and_neuron = step")]
+    assert tasks(*cells) == ["not"]
+    assert tasks_of_whole(*cells) == ["not", "and"]
+    assert tasks_of_whole(*cells[:2], code("# И\nn = step")) == ["not", "and"]
+    headed = [*cells, text("## Задача 3"), code("n = step")]
+    assert tasks_of_whole(*headed) == ["not", "and"]
+    assert tasks_of_whole(text("## Задача 5"), code("class N: ..."), cells[2]) == ["xor"]
+
+
+def test_a_name_that_may_be_a_part_of_the_answer_does_not_cut_it():
+    training = code("gradients = [p.grad for p in n.parameters()]")
+    for cells in ([code("and_neuron = step"), code("n = step")], [code("n = step"), training]):
+        assert tasks_of_whole(text("## Задача 2"), *cells) == ["not"]
+
+
+def test_a_section_that_holds_only_its_statement_is_looked_for_by_name():
+    statements = text("**Задача 2**. НЕ\n\n**Задача 3**. И")
+    both = code("class NotNeuron: ...\nclass AndNeuron: ...")
+    assert tasks(statements, both) == ["not", "and", "not", "and"]
+    assert tasks(text("Вопрос 1. Нет"), text("## Задача 3"), code("boundary = 1"))[0] == "boundary"
 
 
 def test_a_students_own_heading_does_not_end_the_section():
