@@ -24,7 +24,7 @@ _ONE_NEEDS_NONE = ((True, True), (True, False))
 
 
 _DRAWING_CODE = re.compile(
-    r"make_dot|graphviz|networkx|Digraph|torchviz|pydot|imshow|Image\("
+    r"make_dot|graphviz|networkx|Digraph|torchviz|pydot|next_functions|imshow|Image\("
     r"|\bax\w*\.(?:plot|text|arrow|annotate|scatter)\(|\bplt\.(?:plot|text|arrow|annotate|scatter)\("
 )
 _ARROWS = re.compile(r"->|→|<-|←|=>|Backward|AccumulateGrad|^\s*[|/\\]", re.MULTILINE)

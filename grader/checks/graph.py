@@ -69,8 +69,8 @@ def find_products(polynomial: Polynomial, facts: Mapping[int, TensorFact]) -> Pr
     """Return the two products that a polynomial is the sum of, None where it is something else.
 
     Raises:
-        Unclear: it sums products of the elements of fewer than four tensors, or an unknown number
-            stands where a factor or a whole product should.
+        Unclear: it sums products of the elements of fewer than four tensors, it is their mean, or
+            an unknown number stands where a factor or a whole product should.
     """
     for candidate in (polynomial, _without_ones(polynomial, facts)):
         if any(value != 1 or len(atoms) != 2 for atoms, value in candidate.items()):
@@ -83,6 +83,12 @@ def find_products(polynomial: Polynomial, facts: Mapping[int, TensorFact]) -> Pr
             raise Unclear("elements of one tensor" if min(ids) >= 0 else "a number")
     if _may_hold_a_product(polynomial):
         raise Unclear("a number")
+    mean = Fraction(2, len(polynomial)) if len(polynomial) > 2 else Fraction(1)
+    if mean != 1 and all(value == mean for value in polynomial.values()):
+        # Whether the mean of the elements is meant as the expression, a person decides.
+        whole = find_products(dict.fromkeys(polynomial, Fraction(1)), facts)
+        if whole is not None:
+            raise Unclear("MeanBackward")
     return None
 
 

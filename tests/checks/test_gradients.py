@@ -58,6 +58,18 @@ def test_vectors_pass():
     assert judged(QUESTION, section(session, **names_of(tensors))) == RIGHT
 
 
+def test_the_mean_of_vectors_is_for_a_person():
+    a, b, c, d = tensors = leaves([1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0])
+    for loss, outcome in (((a * b + c * d).mean(), "review"), ((a * b * c + d).mean(), "failed")):
+        session = Session()
+        session.backward(loss)
+        found = as_judged(session, **names_of(tensors))
+        assert found["graph"][0] == outcome
+    session = Session()
+    session.backward((a * b + c * d)[0] * 2)
+    assert as_judged(session, **names_of(tensors))["graph"][0] == "failed"
+
+
 def test_autograd_grad_passes_at_once_or_one_by_one():
     a, b, c, d = tensors = leaves()
     session = Session()
@@ -256,6 +268,7 @@ def test_an_empty_edge_list_is_missing():
         text("Picture", pictures=(Picture("g.png", "image/png", b"x"),)),
         text("loss -> d1 -> a"),
         code("make_dot(loss)"),
+        code("for function, _ in loss.grad_fn.next_functions: print(function)"),
         code('fig, ax = plt.subplots()\nax.annotate("a", (0, 0))'),
         code("# AddBackward -> MulBackward"),
     ],
