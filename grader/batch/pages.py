@@ -14,10 +14,10 @@ from grader.lms.origin import Origin
 from grader.model import Assignment, Report
 from grader.reports.changes import Change, find_changes
 from grader.reports.csv import (
-    REVIEW_COLUMNS,
     gradebook_header,
     gradebook_row,
     render_csv,
+    render_review,
     review_rows,
 )
 from grader.reports.html import RunFacts, render_class, render_report
@@ -165,7 +165,8 @@ def write_class(
     for report in map(pages.reviewed, gradebook.reports(run)):
         rows.append(summarize(report))
         table.append(gradebook_row(report, assignment))
-        waiting.extend(review_rows(report, pages.reviews_of(report.submission)))
+        reviews = pages.reviews_of(report.submission)
+        waiting.extend(review_rows(report, reviews, language=language))
     before = gradebook.previous_run(run)
     previous = (
         [summarize(pages.reviewed(report)) for report in gradebook.reports(before)]
@@ -177,5 +178,5 @@ def write_class(
     write_file(out / "gradebook.csv", render_csv(gradebook_header(assignment), table).encode())
     items = item_rows(rows, assignment, language=language)
     write_file(out / "item_analysis.csv", render_csv(ITEM_COLUMNS, items).encode())
-    write_file(out / "review.csv", render_csv(REVIEW_COLUMNS, waiting).encode())
+    write_file(out / "review.csv", render_review(waiting, language).encode())
     return rows, len(waiting), find_changes(rows, previous)

@@ -45,7 +45,9 @@ def gradebook_row(report: Report, assignment: Assignment) -> list[str]:
     return row
 
 
-def review_rows(report: Report, reviews: Iterable[Review]) -> Iterator[list[str]]:
+def review_rows(
+    report: Report, reviews: Iterable[Review], *, language: str
+) -> Iterator[list[str]]:
     """Yield the rows of `review.csv` for a submission: what waits for a person.
 
     A decision on an answer that has changed since is asked again, with what it was.
@@ -53,6 +55,7 @@ def review_rows(report: Report, reviews: Iterable[Review]) -> Iterator[list[str]
     Args:
         report: with the decisions that hold.
         reviews: all decisions on the submission.
+        language: whose decimal mark is used.
     """
     earlier = lapsed(report, reviews)
     for task in report.tasks:
@@ -67,23 +70,38 @@ def review_rows(report: Report, reviews: Iterable[Review]) -> Iterator[list[str]
                     fingerprint(report, task, check),
                     csv_cell(check.excerpt, most=1000),
                     csv_cell(page),
-                    f"{decimal(check.possible):.2f}",
-                    _earlier(before),
+                    _points(check.possible, language),
+                    _earlier(before, language),
                     "",
                     "",
                 ]
 
 
-def _earlier(review: Review | None) -> str:
+def _earlier(review: Review | None, language: str) -> str:
     if review is None:
         return ""
-    return csv_cell(f"{decimal(review.points):.2f} {review.comment}".strip())
+    return csv_cell(f"{_points(review.points, language)} {review.comment}".strip())
 
 
-def render_csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _points(hundredths: int, language: str) -> str:
+    text = f"{decimal(hundredths):.2f}"
+    return text.replace(".", ",") if language == "ru" else text
+
+
+def render_review(rows: Iterable[Iterable[str]], language: str) -> str:
+    """Return `review.csv`: with semicolons in Russian, where Excel takes commas for decimal marks.
+
+    A person opens it and fills it in; the other tables are for programs as well and stay the same.
+    """
+    return render_csv(REVIEW_COLUMNS, rows, delimiter=";" if language == "ru" else ",")
+
+
+def render_csv(
+    header: Iterable[str], rows: Iterable[Iterable[str]], *, delimiter: str = ","
+) -> str:
     """Return a table as CSV (RFC 4180), marked as UTF-8 for spreadsheets by a byte order mark."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n")
     writer.writerow(header)
     writer.writerows(rows)
     return "\ufeff" + buffer.getvalue()

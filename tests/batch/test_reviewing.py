@@ -100,6 +100,21 @@ def test_a_filled_row_gives_points_and_a_comment(graded):
     assert len(read_rows(graded / "out" / "review.csv")) == len(rows) - 1
 
 
+def test_in_russian_the_table_opens_in_excel_with_russian_settings(graded):
+    draw_again(graded / "out", language="ru")
+    path = graded / "out" / "review.csv"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    mine = next(row for row in rows if row["task"] == "linear-boundary")
+    assert mine["possible"] == "1,00"
+    mine["points"] = "1"
+    with path.open("w", encoding="cp1251", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert draw_again(graded / "out", language="ru", reviews=path).taken.held == 1
+
+
 def test_an_appeal_overrides_any_check_without_a_fingerprint(graded):
     before = result(graded / "out", "petrov")
     failed = next(
