@@ -17,6 +17,7 @@ _NAME = re.compile(
     r"_(?:(?P<attachment>[0-9]{1,18})_(?P<file>.+)|(?P<entry>text|link)\.html)",
     re.DOTALL,
 )
+_ANONYMOUS = "anon_"
 _ARCHIVE = re.compile(r"(?i).*[_ -]?submissions?(?:[ _-]?\(?\d+\)?)?(?:\.zip)?")
 
 
@@ -32,10 +33,14 @@ def claim(path: str) -> Claim | None:
         late=bool(found["late_first"] or found["late"]),
     )
     if found["anonymous"]:
-        origin = Origin(
-            system="canvas", id=f"anon_{origin.id}", label=f"anon {origin.id}", late=origin.late
-        )
+        number = f"{_ANONYMOUS}{origin.id}"
+        origin = Origin(system="canvas", id=number, label=f"anon {origin.id}", late=origin.late)
     return Claim(origin, found["file"] or f"{found['entry']}.html")
+
+
+def is_anonymous(origin: Origin) -> bool:
+    """Tell whether a submission has an anonymous id, which no gradebook has."""
+    return origin.id.startswith(_ANONYMOUS)
 
 
 def recognises(paths: list[str], container: str) -> bool:

@@ -7,11 +7,17 @@ column ``Section`` and end in their number in parentheses, a row gives the point
 import re
 from collections.abc import Sequence
 
+from grader.lms import canvas
 from grader.lms.grades import Filled, Grade, grade_text, read_number, require_maximum
 from grader.lms.sheets import Sheet
 
 _ASSIGNMENT = re.compile(r".*\(([0-9]{1,18})\)", re.DOTALL)
-_POSSIBLE = "points possible"
+POSSIBLE = "points possible"
+"""First cell, stripped and in lower case, of the row that is no student's."""
+
+TEST_STUDENT = "student, test"
+"""First cell, in lower case, of whom Canvas made for teachers."""
+
 _WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -52,7 +58,8 @@ def fill_gradebook(
             rows[at][grade_at] = grade_text(grade, maximum, comma=comma)
             filled.rows[grade.submission] = [(grade.origin.id, rows[at][0])]
     if not filled.rows and not filled.locked:
-        raise sheet.refuse("other-assignment", count=len(grades))
+        anonymous = all(canvas.is_anonymous(grade.origin) for grade in grades)
+        raise sheet.refuse("anonymous" if anonymous else "other-assignment", count=len(grades))
     filled.sheet = sheet.with_rows(rows)
     return filled
 
@@ -74,7 +81,7 @@ def _students(sheet: Sheet, number_at: int) -> tuple[dict[str, int], int]:
     students: dict[str, int] = {}
     possible = None
     for at, row in enumerate(sheet.rows):
-        if row[0].strip().lower() == _POSSIBLE:
+        if row[0].strip().lower() == POSSIBLE:
             possible = at
             continue
         number = row[number_at].strip()

@@ -18,8 +18,13 @@ METADATA = "submission_metadata.yml"
 
 
 def find_metadata(paths: list[str]) -> str | None:
-    """Return the path of the metadata, at most one folder down; None where there are none."""
+    """Return the path of the metadata, at most one folder down; None where there are none.
+
+    A student's file of that name lies deeper.
+    """
     found = [path for path in paths if path.rsplit("/", 1)[-1] == METADATA and path.count("/") < 2]
+    if METADATA in found:
+        return METADATA
     return found[0] if len(found) == 1 else None
 
 

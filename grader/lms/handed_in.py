@@ -1,6 +1,6 @@
 """What ``grade PATH...`` grades: each path's layout is recognised, and names are made unique."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -67,8 +67,9 @@ def _read_layout(path: Path, system: str | None) -> Layout:
     if path.is_dir() or (path.is_file() and format_of(path.name) == "zip"):
         container = path.resolve()
         members = _members(container, system)
-        claim = _claims(container, members, system)
-        layout = Layout() if claim is None else split_members(container, members, claim)
+        claim, own = _claims(container, members, system)
+        students = [member for member in members if member.path not in own]
+        layout = Layout() if claim is None else split_members(container, students, claim)
         if layout.handed:
             return layout
     if system is not None:
@@ -92,25 +93,28 @@ def _members(container: Path, system: str | None) -> list[Member]:
 
 def _claims(
     container: Path, members: list[Member], system: str | None
-) -> Callable[[str], Claim | None] | None:
-    """Return what tells whose a file is, for the system that is named or recognised."""
+) -> tuple[Callable[[str], Claim | None] | None, Collection[str]]:
+    """Return what tells whose a file is, for the system that is named or recognised.
+
+    With it come the paths of what the system itself put there.
+    """
     paths = [member.path for member in members]
     by_path = {member.path: member for member in members}
     if system == "moodle" or (system is None and moodle.recognises(paths)):
-        return moodle.claim
+        return moodle.claim, ()
     metadata = gradescope.find_metadata(paths)
     if system in (None, "gradescope") and metadata is not None:
         data = read_member(container, by_path[metadata], Bounds())
-        return gradescope.claims(metadata, data)
+        return gradescope.claims(metadata, data), (metadata,)
     if system in (None, "nbgrader") and container.is_dir():
         prefix = nbgrader.prefix_of(container)
         if system == "nbgrader" or nbgrader.recognises(paths, prefix):
             stamps = {
                 path: read_member(container, member, Bounds()).decode("utf-8", "replace")
                 for path, member in by_path.items()
-                if path.rsplit("/", 1)[-1] == nbgrader.TIMESTAMP
+                if nbgrader.is_stamp(path, prefix or "")
             }
-            return nbgrader.claims(container, paths, prefix or "", stamps)
+            return nbgrader.claims(container, paths, prefix or "", stamps), stamps
     if system == "canvas" or (system is None and canvas.recognises(paths, container.name)):
-        return canvas.claim
-    return None
+        return canvas.claim, ()
+    return None, ()

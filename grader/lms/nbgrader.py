@@ -12,7 +12,7 @@ from grader.lms.layout import Claim
 from grader.lms.origin import Origin
 
 _SUBMITTED = "submitted"
-TIMESTAMP = "timestamp.txt"
+_TIMESTAMP = "timestamp.txt"
 
 
 def prefix_of(container: Path) -> str | None:
@@ -46,6 +46,12 @@ def parts_of(path: str, prefix: str) -> tuple[str, str, str] | None:
     return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
 
 
+def is_stamp(path: str, prefix: str) -> bool:
+    """Tell whether a file is what nbgrader notes the time of handing in in."""
+    parts = parts_of(path, prefix)
+    return parts is not None and parts[2] == _TIMESTAMP
+
+
 def claims(
     container: Path, paths: list[str], prefix: str, stamps: Mapping[str, str]
 ) -> Callable[[str], Claim | None]:
@@ -73,7 +79,7 @@ def claims(
 
     def claim(path: str) -> Claim | None:
         parts = parts_of(path, prefix)
-        if parts is None or parts[2] == TIMESTAMP:
+        if parts is None:
             return None
         submitted = times.get(parts[0], "").strip()[:100]
         origin = Origin(system="nbgrader", id=parts[0], label=parts[0], submitted=submitted)

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from grader.lms.canvas_sheet import POSSIBLE, TEST_STUDENT
 from grader.lms.layout import Handed
 from grader.lms.moodle import filed_group, filed_name
 from grader.lms.origin import Origin
@@ -83,6 +84,8 @@ def read_roster(sheet: Sheet) -> list[Person]:
     group_at, time_at = sheet.find_column(_GROUPS), sheet.find_column(_TIMES)
     people = []
     for row in sheet.rows:
+        if row[0].strip().lower() in (POSSIBLE, TEST_STUDENT):
+            continue  # of Canvas's gradebook
         cells = [row[at].strip() for at in found]
         names = [row[at] for at in found if at not in numbers_at]
         if first is not None and last is not None:

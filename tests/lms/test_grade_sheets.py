@@ -203,3 +203,10 @@ def test_a_gradebook_that_cannot_be_trusted_is_refused(change, column, code):
     with pytest.raises(Refused) as caught:
         fill_gradebook(sheet, [canvas("12")], column=column)
     assert caught.value.code == code
+
+
+def test_grades_of_anonymous_submissions_are_refused_in_words():
+    sheet = parse_sheet(CANVAS.encode(), "gradebook.csv")
+    with pytest.raises(Refused) as caught:
+        fill_gradebook(sheet, [canvas("anon_Ab3dE"), canvas("anon_Xy9")], column="55")
+    assert caught.value.code == "sheet.anonymous"

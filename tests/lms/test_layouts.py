@@ -295,6 +295,7 @@ def test_nbgraders_folder_is_recognised_from_submitted_down(tmp_path):
     for found in (whole, each):
         assert set(by_name(found)) == {"anna", "боб_2"}
         assert by_name(found)["anna"].origin.submitted.startswith("2015-02-02 14:58:23")
+        assert found.unclaimed == []
         assert all(cells(one) == [CODE.strip()] for one in found.submissions)
     (course / "nbgrader_config.py").write_text("")
     assert len(find_handed_in([course], system="nbgrader").submissions) == 2
@@ -334,6 +335,22 @@ def test_cloned_repositories_are_named_by_a_table(tmp_path):
     with pytest.raises(Refused) as caught:
         find_handed_in([table])
     assert caught.value.code == "sheet.no-clone"
+
+
+def test_what_a_student_called_as_a_system_does_is_the_students(tmp_path):
+    names = ("timestamp.txt", "submission_metadata.yml")
+    entries = {f"Anna_1_assignsubmission_file/{name}": "x" for name in names}
+    [one] = find_handed_in([write_zip(tmp_path / "x.zip", entries)]).submissions
+    assert one.origin.files == [(name, "unopened") for name in names]
+    entries = {f"e/submission_12/{name}": "x" for name in names}
+    entries |= {"e/submission_metadata.yml": METADATA, "e/submission_12/hw.py": CODE}
+    found = find_handed_in([write_zip(tmp_path / "y.zip", entries)])
+    [one] = found.submissions
+    assert {name for name, _ in one.origin.files} == {*names, "hw.py"}
+    assert found.unclaimed == []
+    inside = {name.removeprefix("e/"): text for name, text in entries.items()}
+    [one] = find_handed_in([write_zip(tmp_path / "z.zip", inside)]).submissions
+    assert one.origin.system == "gradescope"
 
 
 def test_a_path_that_is_not_what_from_says_is_refused(tmp_path):

@@ -73,6 +73,16 @@ def test_a_number_of_gradescopes_submission_is_nobodys_number(tmp_path):
     assert attend(people, [Handed("Bob", tmp_path, origin)]).absent == ["Anna"]
 
 
+def test_only_students_of_a_canvas_gradebook_are_absent(tmp_path):
+    table = (
+        "Student,ID,SIS Login ID,Section,HW (55)\n    Points Possible,,,,20\n"
+        '"Ivanova, Anna",12,anna,A,\n"Petrov, P",13,petrov,A,\n"Student, Test",99,,A,\n'
+    )
+    one = Handed("ivanovaanna", tmp_path, Origin(system="canvas", id="12", label="ivanovaanna"))
+    found = attend(read_roster(parse_sheet(table.encode(), "g.csv")), [one])
+    assert (found.absent, found.strangers) == (["Petrov, P"], [])
+
+
 def test_a_roster_gives_times(tmp_path):
     sheet = parse_sheet(b"name,submitted\nAnna,02.11.2026 10:00\n", "roster.csv")
     found = attend(read_roster(sheet), [handed("Anna", tmp_path, label="Anna")])
