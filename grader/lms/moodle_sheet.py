@@ -111,7 +111,9 @@ class _Worksheet:
         return self._groups[groups[0]] if len(groups) == 1 else []
 
     def _is_named(self, at: int, origin: Origin) -> bool:
-        label = origin.label.removesuffix(f" {origin.id}") if self._name is None else origin.label
+        label = origin.label
+        if label.removesuffix(f" {origin.id}").casefold() in map(str.casefold, ANONYMOUS):
+            return True  # the number is all there is; names may have been revealed since
         row = self._sheet.rows[at]
         names = self._names(row)
         if any(folded(name) == folded(label) != "" for name in names):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from grader.intake import Refused
 from grader.lms.canvas_sheet import fill_gradebook
 from grader.lms.grades import Grade
+from grader.lms.moodle import claim
 from grader.lms.moodle_sheet import fill_worksheet
 from grader.lms.origin import Origin
 from grader.lms.sheets import parse_sheet
@@ -95,6 +96,25 @@ def test_an_anonymous_worksheet_is_filled_by_number():
     text = "Identifier,Status,Grade,Maximum Grade,Last modified (grade)\nParticipant 5,,,20.00,-\n"
     filled = fill_worksheet(parse_sheet(text.encode(), "x.csv"), [moodle("5", "Participant 5")])
     assert filled.sheet.rows[0][2] == "12.50"
+
+
+@pytest.mark.parametrize("word", ["Participant", "участник"])
+def test_who_was_anonymous_is_found_by_number_when_names_are_revealed(word):
+    filled = fill_worksheet(english(anna()), [moodle("101", f"{word} 101")])
+    assert filled.sheet.rows[0][4] == "12.50"
+
+
+@pytest.mark.parametrize("name", ["Participant", "Blue-Participant"])
+def test_anonymous_members_of_groups_are_found_by_number(name):
+    text = (
+        "Identifier,Status,Group,Grade,Maximum Grade,Last modified (grade)\n"
+        "Participant 5,,Blue,,20.00,-\nParticipant 6,,Blue,,20.00,-\n"
+    )
+    found = claim(f"{name}_5_assignsubmission_file_/a.py")
+    filled = fill_worksheet(
+        parse_sheet(text.encode(), "x.csv"), [Grade("x", found.origin, 1250, 2000)]
+    )
+    assert [row[3] for row in filled.sheet.rows] == ["12.50", ""]
 
 
 def test_two_submissions_never_fill_one_row():

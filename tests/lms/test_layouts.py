@@ -1,5 +1,6 @@
 """Tests of the layouts in which learning-management systems hand submissions out."""
 
+import csv
 import io
 import zipfile
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.intake import Refused
+from grader.intake.names import clean_name
 from grader.lms import canvas, moodle
 from grader.lms.handed_in import find_handed_in
 from grader.lms.reading import read_handed
@@ -460,3 +462,47 @@ def test_a_folder_graded_again_keeps_its_names(tmp_path):
     known = {one.name: one.origin for one in found.submissions}
     again = find_handed_in([tmp_path], known=known)
     assert [one.name for one in again.submissions] == [one.name for one in found.submissions]
+
+
+# ------------------------------------------------------------------ names, and back
+
+
+FOLDER_NAMES = st.text(st.one_of(LETTERS, st.sampled_from("_ -.'=@")), min_size=1, max_size=20)
+
+
+@given(
+    students=st.lists(FOLDER_NAMES, min_size=1, max_size=4, unique_by=lambda name: clean_name(name))
+)
+def test_nbgraders_students_keep_their_names_as_they_are(tmp_path_factory, students):
+    students = [name for name in students if name.strip(" .") and not name.startswith(".")]
+    folder = tmp_path_factory.mktemp("nb") / "submitted"
+    folder.mkdir()
+    for at, student in enumerate(students):
+        (folder / student / "ps1").mkdir(parents=True)
+        (folder / student / "ps1" / "p1.py").write_text(f"x = {at}", "utf-8")
+        (folder / student / "ps1" / "timestamp.txt").write_text("2026-11-02 10:00:00 UTC")
+    found = find_handed_in([folder], system="nbgrader" if students else None)
+    assert {one.origin.id: cells(one) for one in found.submissions} == {
+        student: [f"x = {at}"] for at, student in enumerate(students)
+    }
+    assert all(one.origin.submitted == "2026-11-02 10:00:00 UTC" for one in found.submissions)
+    assert found.unclaimed == []
+
+
+@given(
+    names=st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20), max_size=5)
+)
+def test_every_clone_is_handed_in_once_whatever_the_names(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("git")
+    for at in range(len(names)):
+        (folder / f"hw-{at}").mkdir()
+        (folder / f"hw-{at}" / "hw.py").write_text(f"x = {at}", "utf-8")
+    with (folder / "grades.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "path"])
+        writer.writerows([name, f"hw-{at}"] for at, name in enumerate(names))
+    found = find_handed_in([folder / "grades.csv"])
+    assert [cells(one) for one in found.submissions] == [[f"x = {at}"] for at in range(len(names))]
+    labels = [name.strip() or f"hw-{at}" for at, name in enumerate(names)]
+    assert [one.origin.label for one in found.submissions] == labels
+    assert len({one.name.casefold() for one in found.submissions}) == len(names)
