@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grader.model import Outcome, Report
+from grader.reports.wording import STOPPED
 
 _WRONG = (Outcome.FAILED, Outcome.RAISED, Outcome.PARTIAL)
-_STOPPED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
 _BY_CHANCE = ("cell", "line", "name", "names", "graded")
 _MOST_VALUE = 40
 _REFUSED = "judge.refused"
@@ -24,7 +24,8 @@ class ClassRow:
             a whole does.
         values: what filled the messages of those checks, without what differs by chance.
         failed_to_run: whether the grader itself failed somewhere.
-        stopped: whether code ran out of time or memory or crashed, or the file could not be read.
+        stopped: whether code ran out of time or memory or crashed, or nothing could be run.
+        ends: how cells ended that were stopped, each way once.
         unreadable: whether the file could not be read.
         task_seconds: time on the clock of each task's cells, by id.
         anomalies: what is for the instructor only, as (code, values).
@@ -47,6 +48,7 @@ class ClassRow:
     task_seconds: dict[str, float]
     digest: str
     unreadable: bool = False
+    ends: tuple[Outcome, ...] = ()
     anomalies: tuple[tuple[str, dict[str, str]], ...] = ()
 
     @property
@@ -61,6 +63,7 @@ def summarize(report: Report) -> ClassRow:
     wrong = {name: check for name, check in checks.items() if check.outcome in _WRONG}
     seconds = {cell.index: cell.seconds for cell in report.cells}
     refused = [check for check in checks.values() if check.code == _REFUSED]
+    ends = tuple(dict.fromkeys(c.outcome for c in report.cells if c.outcome in STOPPED))
     return ClassRow(
         anomalies=tuple(note for check in checks.values() for note in check.staff),
         submission=report.submission,
@@ -81,7 +84,8 @@ def summarize(report: Report) -> ClassRow:
             and check.outcome in (Outcome.REVIEW, Outcome.GRADER_ERROR)
         ),
         failed_to_run=any(c.outcome is Outcome.GRADER_ERROR for c in checks.values()),
-        stopped=bool(refused) or any(cell.outcome in _STOPPED for cell in report.cells),
+        stopped=bool(refused) or bool(ends),
+        ends=ends,
         unreadable=any(check.outcome is Outcome.REVIEW for check in refused),
         task_seconds={
             task.id: sum(seconds.get(index, 0.0) for index in task.cells) for task in report.tasks

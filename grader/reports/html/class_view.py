@@ -12,7 +12,7 @@ from grader.model import Assignment, Outcome
 from grader.reports.changes import cause, find_changes
 from grader.reports.clean import clean_line
 from grader.reports.summary import ClassRow
-from grader.reports.wording import code_text, shown_number, shown_percent, shown_points
+from grader.reports.wording import STOPPED, code_text, shown_number, shown_percent, shown_points
 
 FEWEST_FOR_DISCRIMINATION = 20
 _MOST_NAMES = 12
@@ -31,6 +31,8 @@ _MARKS = {
     Outcome.GRADER_ERROR: "!",
 }
 _FAILED_MARK = "✗"
+_PLAIN = (Outcome.PASSED, Outcome.MISSING)
+_REVIEW_FILE = "review.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,20 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class NeedGroup:
+    """Needs of one kind; `about` names the file that lists them all and says how to use it."""
+
+    title: str
+    needs: tuple[Need, ...]
+    about: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bin:
-    """A column of the histogram; `share` of the highest."""
+    """A column of the histogram; `share` of the highest, `edge` the points where it begins."""
 
     label: str
+    edge: str
     count: int
     share: float
 
@@ -112,14 +124,15 @@ class ClassView:
     title: str
     median: str
     facts: tuple[str, ...]
-    needs: tuple[tuple[str, tuple[Need, ...]], ...]
+    needs: tuple[NeedGroup, ...]
     changes: str
     changed: tuple[tuple[str, str, str], ...]
     bins: tuple[Bin, ...]
+    last_edge: str
     checks: tuple[CheckLine, ...]
     clusters: tuple[Cluster, ...]
     students: tuple[StudentLine, ...]
-    tasks: tuple[str, ...]
+    order: str
     legend: tuple[tuple[str, str, str], ...]
     run: str
 
@@ -156,6 +169,7 @@ class _Drawing:
             for task in assignment.tasks
             for check in task.checks
         }
+        self._tasks = {task.id: task.title[language] for task in assignment.tasks}
         self._outcomes = {
             outcome: message(f"outcome.{outcome.value}", language=language) for outcome in Outcome
         }
@@ -180,7 +194,7 @@ class _Drawing:
                 possible=self.points(self._assignment.possible),
             ),
             facts=tuple(self._summary(scores)),
-            needs=tuple((title, needs) for title, needs in self._needs(checks) if needs),
+            needs=tuple(group for group in self._needs(checks) if group.needs),
             changes=self._changes(),
             changed=tuple(
                 (
@@ -191,10 +205,11 @@ class _Drawing:
                 for one in find_changes(self._rows, self._previous)[:_MOST_CHANGED]
             ),
             bins=self._bins(),
+            last_edge=self._edges()[-1],
             checks=checks,
             clusters=tuple(self._clusters()),
             students=tuple(map(self._student, self._rows)),
-            tasks=tuple(task.title[self._language] for task in self._assignment.tasks),
+            order=self.word("page.order", tasks=", ".join(self._tasks.values())),
             legend=self._legend(),
             run=self.word(
                 "page.run-facts",
@@ -219,26 +234,34 @@ class _Drawing:
 
     # -------------------------------------------------------------- what waits for a person
 
-    def _needs(self, checks: Sequence[CheckLine]) -> Iterable[tuple[str, tuple[Need, ...]]]:
+    def _needs(self, checks: Sequence[CheckLine]) -> Iterable[NeedGroup]:
         def failed(row: ClassRow, name: str) -> bool:
             return row.check_outcomes.get(name) is Outcome.GRADER_ERROR
 
         def waits(row: ClassRow, name: str) -> bool:
             return row.check_outcomes.get(name) is Outcome.REVIEW
 
-        stopped = [row for row in self._rows if row.stopped]
         negative = [check for check in checks if -1 <= check.correlation < 0]
-        yield self.word("page.need-grader"), self._waiting(failed)
-        yield self.word("page.need-odd"), self._oddities()
-        yield (
-            self.word("page.need-stopped"),
-            (self._need("", stopped, ""),) if stopped else (),
-        )
-        yield self.word("page.need-review"), self._waiting(waits)
-        yield (
-            self.word("page.need-checks"),
-            tuple(Need(0, f"{check.title} ({check.discrimination})", (), 0) for check in negative),
-        )
+        poor = tuple(Need(0, f"{c.title} ({c.discrimination})", (), 0) for c in negative)
+        filled = (_REVIEW_FILE, self.word("page.need-review-how"))
+        yield NeedGroup(self.word("page.need-grader"), self._waiting(failed))
+        yield NeedGroup(self.word("page.need-odd"), self._oddities())
+        yield NeedGroup(self.word("page.need-stopped"), self._stopped())
+        yield NeedGroup(self.word("page.need-review"), self._waiting(waits), filled)
+        yield NeedGroup(self.word("page.need-checks"), poor)
+
+    def _stopped(self) -> tuple[Need, ...]:
+        """Return the submissions that did not run to their end, by what happened."""
+        empty = [row for row in self._rows if row.stopped and not (row.unreadable or row.ends)]
+        groups = [
+            (self.word("page.need-unreadable"), [row for row in self._rows if row.unreadable]),
+            (self.word("page.need-empty"), empty),
+        ]
+        groups += [
+            (self._outcomes[outcome].capitalize(), [row for row in self._rows if outcome in row.ends])
+            for outcome in STOPPED
+        ]
+        return tuple(self._need(title, rows, "") for title, rows in groups if rows)
 
     def _waiting(self, waits: Callable[[ClassRow, str], bool]) -> tuple[Need, ...]:
         """Return the checks that wait, with the submissions in which they do."""
@@ -272,11 +295,16 @@ class _Drawing:
     def _bins(self) -> tuple[Bin, ...]:
         possible = max(1, self._assignment.possible)
         counts = Counter(min(_BINS - 1, _BINS * row.points // possible) for row in self._rows)
-        edges = [self.points(possible * number / _BINS) for number in range(_BINS + 1)]
+        edges = self._edges()
         top = max([1, *counts.values()])
         return tuple(
-            Bin(f"{edges[n]}–{edges[n + 1]}", counts[n], counts[n] / top) for n in range(_BINS)
+            Bin(f"{edges[n]}–{edges[n + 1]}", edges[n], counts[n], counts[n] / top)
+            for n in range(_BINS)
         )
+
+    def _edges(self) -> list[str]:
+        possible = max(1, self._assignment.possible)
+        return [self.points(possible * number / _BINS) for number in range(_BINS + 1)]
 
     def _checks(self) -> Iterable[CheckLine]:
         for task in self._assignment.tasks:
@@ -319,7 +347,7 @@ class _Drawing:
                 yield Cluster(
                     count=len(names),
                     title=self._titles[name],
-                    text=code_text(code, dict(values), self._language),
+                    text=code_text(code, dict(values), self._language).replace("….", "…"),
                     name=clean_line(names[0], most=60),
                     href=_href(names[0], name),
                 )
@@ -344,11 +372,19 @@ class _Drawing:
                 (outcome.value, _MARKS.get(outcome, _FAILED_MARK) * len(list(run)))
                 for outcome, run in groupby(outcomes)
             ),
-            said=", ".join(
-                f"{self._outcomes[outcome]}: {number}"
-                for outcome, number in Counter(outcomes).items()
-            ),
+            said=self._said(row),
             seconds=shown_number(row.seconds, 2, self._language),
+        )
+
+    def _said(self, row: ClassRow) -> str:
+        """Return the marks of a submission in words: which tasks, or how many of the plain ones."""
+        named: dict[Outcome, list[str]] = {}
+        for task, outcome in row.outcomes.items():
+            named.setdefault(outcome, []).append(self._tasks.get(task, task))
+        return "; ".join(
+            f"{self._outcomes[outcome]}: "
+            + (str(len(tasks)) if outcome in _PLAIN else ", ".join(tasks))
+            for outcome, tasks in named.items()
         )
 
     def _change(self, row: ClassRow) -> tuple[str, int]:
