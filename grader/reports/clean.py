@@ -41,8 +41,8 @@ def clean(text: str, *, most: int = MOST_CHARACTERS) -> str:
 
 
 def clean_line(text: str, *, most: int = 200) -> str:
-    """Return `text` cleaned and on one line."""
-    return re.sub(r"\s+", " ", clean(text, most=most)).strip()
+    """Return `text` cleaned and on one line; spaces that keep a number together stay."""
+    return re.sub(r"[^\S\u00a0]+", " ", clean(text, most=most)).strip()
 
 
 def csv_cell(text: str, *, most: int = 2000) -> str:

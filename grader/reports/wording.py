@@ -69,10 +69,10 @@ def check_text(check: CheckResult, language: str) -> str:
 
 
 def code_text(code: str, values: Mapping[str, str], language: str) -> str:
-    """Return the sentence of a stored code, cleaned; the bare code if it is not known here."""
+    """Return the sentence of a stored code on one line, or the bare code if it is not known here."""
     if not has_message(code, language):
         return clean_line(code)
-    return clean(message(code, values, language=language), most=1500)
+    return clean_line(message(code, values, language=language), most=1500)
 
 
 def shown_number(value: float, decimals: int, language: str) -> str:

@@ -65,6 +65,19 @@ def test_further_lines_of_a_check_stand_below_its_first():
     assert lines[first + 1].strip()
 
 
+def failing(code, **values):
+    check = CheckResult(
+        id="truth-table", outcome=Outcome.FAILED, points=0, possible=75, code=code, values=values
+    )
+    task = TaskResult(id="and", outcome=Outcome.FAILED, points=0, possible=100, checks=[check])
+    return report_of([task])
+
+
+def test_an_error_of_many_lines_is_told_on_one():
+    text = printed(failing("gate.raises", text="line one\n" * 20, graded_name="n"), width=100)
+    assert "line one line one line one" in text
+
+
 def test_no_escape_is_printed_where_there_is_no_terminal():
     assert "\x1b" not in shown()
 
