@@ -38,6 +38,11 @@ def test_cuda_is_available_and_is_the_accelerator():
         "F.scaled_dot_product_attention(x[None, None], y[None, None], y[None, None])",
         "F.scaled_dot_product_attention(x[None, None], y[None, None], y[None, None], is_causal=True)",
         "F.group_norm(x[None], 2)", "F.unfold(x[None, None], 2)", "x.quantile(0.3)", "x.median()",
+        "torch.kaiser_window(5, device=x.device)",
+        "F.scaled_dot_product_attention(x[None, None], y[None, None], y[None, None],"
+        " attn_mask=torch.zeros(4, 4, dtype=torch.bool, device=x.device))",
+        "torch.linalg.solve(torch.complex(x, y)[:, :4], torch.complex(y, x)[:, :4], left=False)",
+        "F.ctc_loss(x[:, None].log_softmax(2), torch.tensor([[1]]).to(x.device), (4,), (1,))",
     ],
 )  # fmt: skip
 @on_device
@@ -147,6 +152,86 @@ def test_an_optimizer_moves_parameters_as_on_the_cpu(optimizer):
     torch.testing.assert_close(there.weight.cpu(), here.weight, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "torch.autograd.grad(x.abs().pow(2).sum(), x, create_graph=True)[0].norm().pow(2)",
+        "torch.sgn(x).sum() + x.sum()",
+        "F.rms_norm(x, (6,), w).pow(3).sum()",
+        "F.rms_norm(x, (4, 6)).pow(3).sum()",
+        "F.batch_norm(x, m, v, w, w, training=False).pow(2).sum()",
+    ],
+)
+@on_device
+def test_a_gradient_is_the_cpus(loss):
+    torch.manual_seed(1)
+    given = {"x": torch.randn(4, 6), "w": torch.rand(6), "m": torch.rand(6), "v": torch.rand(6)}
+    found = []
+    for device in ("cpu", "cuda"):
+        names = {name: value.to(device) for name, value in given.items()}
+        leaves = [names["x"].requires_grad_(), names["w"].requires_grad_()]
+        value = eval(loss, {"torch": torch, "F": F, **names})
+        grads = torch.autograd.grad(value, leaves, allow_unused=True)
+        found.append([grad if grad is None else grad.cpu() for grad in grads])
+    torch.testing.assert_close(found[1], found[0])
+
+
+@pytest.mark.parametrize("function", ["softmax", "log_softmax"])
+@on_device
+def test_half_precision_goes_into_a_softmax_and_single_comes_out(function):
+    torch.manual_seed(1)
+    x = torch.randn(4, 6).half()
+    there = x.cuda().requires_grad_()
+    here = x.float().requires_grad_()
+    given, wanted = (
+        getattr(F, function)(there, 1, dtype=torch.float32),
+        getattr(F, function)(here, 1),
+    )
+    assert given.dtype == torch.float32
+    torch.testing.assert_close(given.cpu(), wanted)
+    given.pow(2).sum().backward()
+    wanted.pow(2).sum().backward()
+    torch.testing.assert_close(there.grad.cpu().float(), here.grad, rtol=1e-2, atol=1e-3)
+    with torch.autocast("cuda"):
+        assert getattr(torch, function)(there, 0).dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@on_device
+def test_a_normalised_network_of_half_precision_is_trained_in_both_modes(dtype):
+    layer = nn.BatchNorm1d(3).to("cuda", getattr(torch, dtype))
+    x = torch.ones(4, 3, device="cuda", dtype=getattr(torch, dtype), requires_grad=True)
+    for mode in (True, False):
+        layer.train(mode)
+        layer(x).sum().backward()
+    assert x.grad.dtype == layer.weight.grad.dtype == getattr(torch, dtype)
+
+
+@on_device
+def test_storages_over_the_bytes_of_others_have_their_values():
+    import io
+    import pickle
+
+    x = torch.arange(6.0, device="cuda")
+    assert pickle.loads(pickle.dumps(x)).tolist() == x.tolist()
+    file = io.BytesIO()
+    torch.save(x, file, _use_new_zipfile_serialization=False)
+    file.seek(0)
+    assert torch.load(file).tolist() == x.tolist()
+    shared = torch.from_dlpack(x[2:])
+    assert shared.is_cuda
+    assert shared.tolist() == [2.0, 3.0, 4.0, 5.0]
+    shared.mul_(2)
+    assert x.tolist() == [0.0, 1.0, 4.0, 6.0, 8.0, 10.0]
+
+
+@on_device
+def test_random_complex_numbers_have_the_variance_asked_for():
+    x = torch.randn(20000, dtype=torch.cfloat, device="cuda")
+    assert x.real.var().item() == pytest.approx(0.5, rel=0.05)
+    assert torch.view_as_real(torch.rand(100, dtype=torch.cfloat, device="cuda")).max() < 1
+
+
 @on_device
 def test_mixed_precision_training_runs():
     layer = nn.Linear(8, 8).to("cuda")
@@ -239,6 +324,10 @@ def test_dataparallel_over_the_one_card_is_the_module_itself():
         ("torch.cuda.CUDAGraph()", "CUDA graph"),
         ("torch.cuda.memory._record_memory_history()", "memory history"),
         ("torch._C._cuda_customAllocator()", "custom allocator"),
+        (
+            "torch._nested_tensor_from_mask(torch.ones(2, 3, 4).cuda(), torch.ones(2, 3).bool().cuda())",
+            "nested",
+        ),
     ],
 )
 @on_device

@@ -7,6 +7,7 @@
 #include "fallback.cpp"
 #include "generator.cpp"
 #include "memory.cpp"
+#include "normalising.cpp"
 #include "operators.cpp"
 #include "scratch.cpp"
 #include "special.cpp"
@@ -200,7 +201,10 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
     if (block == nullptr) {
       return py::none();
     }
-    return py::make_tuple(state_name(block->values), reinterpret_cast<uintptr_t>(block->data),
+    // A pattern counts from the block's first byte.
+    const bool shifted = tensor.unsafeGetTensorImpl()->unsafe_storage().data() != block->data;
+    const bool repeats = block->values == Values::pattern && block->pattern.numel() > 1;
+    return py::make_tuple(state_name(shifted && repeats ? Values::unknown : block->values), reinterpret_cast<uintptr_t>(block->data),
                           block->nbytes, block->pattern);
   });
   module.def("make_real", [](const at::Tensor& tensor) {

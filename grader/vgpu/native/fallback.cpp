@@ -218,7 +218,13 @@ void check_devices(const c10::OperatorHandle& op, Plan& plan, const Crossing& cr
 }
 
 void take_result(const at::Tensor& original, const at::Tensor& crossed) {
-  if (!original.defined() || !original.is_cuda() || original.sizes() == crossed.sizes()) {
+  if (!original.defined() || !original.is_cuda()) {
+    return;
+  }
+  // Some kernels leave their result to be read conjugated.
+  original._set_conj(crossed.is_conj());
+  original._set_neg(crossed.is_neg());
+  if (original.sizes() == crossed.sizes()) {
     return;
   }
   grow(original, crossed.sizes(), crossed.strides());
@@ -261,13 +267,19 @@ at::Tensor empty_on_device(at::IntArrayRef sizes, at::IntArrayRef strides, at::S
 }
 
 at::Tensor to_device(const at::Tensor& host) {
-  TORCH_CHECK_NOT_IMPLEMENTED(host.layout() == at::kStrided && !host.is_quantized(),
-                              "vgpu: ", host.is_quantized() ? "quantized" : "sparse",
+  const char* unusual = host.is_nested()         ? "nested"
+      : host.is_quantized()                      ? "quantized"
+      : host.layout() != at::kStrided            ? "sparse"
+                                                 : nullptr;
+  TORCH_CHECK_NOT_IMPLEMENTED(unusual == nullptr, "vgpu: ", unusual,
                               " tensors are not modelled on the virtual GPU");
   at::Tensor device = empty_on_device(host.sizes(), host.strides(), host.scalar_type());
   if (host.numel() == 0) {
     return device;
   }
+  // The bytes are copied as they are, and so is what says how to read them.
+  device._set_conj(host.is_conj());
+  device._set_neg(host.is_neg());
   Block* block = block_of(device);
   if (!make_real(*block)) {
     set_unknown(*block);

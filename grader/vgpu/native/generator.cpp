@@ -217,6 +217,11 @@ at::Tensor& uniform_(at::Tensor& self, double from, double to,
                      std::optional<at::Generator> generator) {
   TORCH_CHECK(from <= to, "uniform_ expects to return a [from, to) range, but found from=", from,
               " > to=", to);
+  if (self.is_complex()) {
+    at::Tensor parts = at::view_as_real(self);
+    uniform_(parts, from, to, std::move(generator));
+    return self;
+  }
   if (self.scalar_type() == at::kDouble) {
     return draw_into<double, 2>(self, generator, [&](const Draw& d) {
       const auto place = [&](double u) {
@@ -247,7 +252,12 @@ at::Tensor& uniform_(at::Tensor& self, double from, double to,
 at::Tensor& normal_(at::Tensor& self, double mean, double std,
                     std::optional<at::Generator> generator) {
   TORCH_CHECK(std >= 0.0, "normal expects std >= 0.0, but found std ", std);
-  TORCH_CHECK(!self.is_complex(), "vgpu: complex random numbers are not modelled");
+  if (self.is_complex()) {
+    // ATen/native/DistributionTemplates.h, normal_impl_: each part has half of the variance.
+    at::Tensor parts = at::view_as_real(self);
+    normal_(parts, mean, std / std::sqrt(2.0), std::move(generator));
+    return self;
+  }
   if (self.scalar_type() == at::kDouble) {
     return draw_into<double, 2>(self, generator, [&](const Draw& d) {
       auto pair = normal_doubles(d);

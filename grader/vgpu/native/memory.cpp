@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <map>
 
 #include "ledger.h"
 
@@ -27,11 +28,22 @@ std::vector<uintptr_t> deaths;
 std::atomic<uint64_t> epoch{0};
 std::atomic<int64_t> live{0};
 
+// Every block by its address, for storages that do not own their bytes.
+std::mutex blocks_mutex;
+std::map<const char*, Block*> blocks;
+
 // Runs wherever the last reference goes: any thread, with or without the interpreter's lock, in the
 // middle of an allocation. So it only notes the death; the ledger learns of it before its next
 // decision.
 void bury(void* context) {
   auto* block = static_cast<Block*>(context);
+  {
+    std::lock_guard<std::mutex> lock(blocks_mutex);
+    const auto entry = blocks.find(block->data);
+    if (entry != blocks.end() && entry->second == block) {
+      blocks.erase(entry);
+    }
+  }
   if (block->values == Values::real) {
     arena().close(block->data, block->nbytes);
   }
@@ -179,6 +191,10 @@ c10::DataPtr allocate(size_t nbytes, at::ScalarType dtype) {
   }
   auto* block = new Block{reinterpret_cast<char*>(address), nbytes, epoch, Values::fresh, {}};
   ++live;
+  {
+    std::lock_guard<std::mutex> lock(blocks_mutex);
+    blocks[block->data] = block;
+  }
   c10::DataPtr owner(block->data, block, &bury, device);
   if (nbytes <= real_from_birth_bytes) {
     make_real(*block);
@@ -191,7 +207,20 @@ Block* block_of(const at::Tensor& tensor) {
     return nullptr;
   }
   const c10::DataPtr& owner = tensor.unsafeGetTensorImpl()->unsafe_storage().data_ptr();
-  return owner.get_deleter() == &bury ? static_cast<Block*>(owner.get_context()) : nullptr;
+  if (owner.get_deleter() == &bury) {
+    return static_cast<Block*>(owner.get_context());
+  }
+  if (owner.get() == nullptr) {
+    return nullptr;
+  }
+  const auto* data = static_cast<const char*>(owner.get());
+  std::lock_guard<std::mutex> lock(blocks_mutex);
+  auto after = blocks.upper_bound(data);
+  if (after == blocks.begin()) {
+    return nullptr;
+  }
+  Block* before = std::prev(after)->second;
+  return data < before->data + before->nbytes ? before : nullptr;
 }
 
 bool make_real(Block& block) {
@@ -218,13 +247,19 @@ at::Tensor host_alias(const at::Tensor& tensor) {
   const c10::TensorImpl* original = tensor.unsafeGetTensorImpl();
   Block* block = block_of(tensor);
   if (block == nullptr) {
-    return at::empty_strided(tensor.sizes(), tensor.strides(),
-                             tensor.options().device(at::kCPU).requires_grad(false));
+    const auto options = tensor.options().device(at::kCPU).requires_grad(false);
+    if (tensor._is_zerotensor()) {
+      return at::zeros({}, options).expand(tensor.sizes());
+    }
+    TORCH_CHECK_NOT_IMPLEMENTED(
+        tensor.numel() == 0, "vgpu: memory that is not the device's is not modelled on the virtual GPU");
+    return at::empty_strided(tensor.sizes(), tensor.strides(), options);
   }
   TORCH_INTERNAL_ASSERT(block->values == Values::real);
-  c10::Storage bytes(c10::Storage::use_byte_size_t(), block->nbytes,
-                     c10::DataPtr(block->data, c10::Device(c10::kCPU)), c10::GetCPUAllocator(),
-                     /*resizable=*/true);
+  const c10::Storage& storage = original->unsafe_storage();
+  c10::Storage bytes(c10::Storage::use_byte_size_t(), storage.nbytes(),
+                     c10::DataPtr(storage.mutable_data(), c10::Device(c10::kCPU)),
+                     c10::GetCPUAllocator(), /*resizable=*/true);
   auto host = c10::make_intrusive<c10::TensorImpl>(
       std::move(bytes), c10::DispatchKeySet(c10::DispatchKey::CPU), original->dtype());
   host->set_sizes_and_strides(original->sizes(), original->strides(), original->storage_offset());
@@ -237,8 +272,9 @@ at::Tensor host_alias(const at::Tensor& tensor) {
 }
 
 bool covers_storage(const at::Tensor& tensor) {
-  return tensor.is_non_overlapping_and_dense() &&
-      tensor.nbytes() == tensor.unsafeGetTensorImpl()->unsafe_storage().nbytes();
+  const Block* block = block_of(tensor);
+  return block != nullptr && tensor.is_non_overlapping_and_dense() &&
+      tensor.nbytes() == block->nbytes;
 }
 
 void set_pattern(Block& block, at::Tensor pattern) {

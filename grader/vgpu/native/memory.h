@@ -68,7 +68,8 @@ size_t real_limit();
 // Ask the ledger (Python) for memory. Throws c10::OutOfMemoryError in the ledger's words.
 c10::DataPtr allocate(size_t nbytes, at::ScalarType dtype);
 
-// The block behind a device tensor; null for one without bytes.
+// The block behind a device tensor; null for one without bytes. A storage that was made over the bytes
+// of another one (DLPack, the pickling of a storage) has the other's block, found by its address.
 Block* block_of(const at::Tensor& tensor);
 
 // True once the values are in memory; false where they cannot be.

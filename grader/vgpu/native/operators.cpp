@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
 #include <ATen/InferSize.h>
+#include <ATen/native/TensorFactories.h>
 #include <ATen/ops/linear_native.h>
 #include <torch/library.h>
 
@@ -170,6 +171,17 @@ at::Tensor& set_nothing(at::Tensor& self) {
 
 void record_stream(at::Tensor&, at::Stream) {}
 
+// A tensor of zeros that takes no memory, as autograd makes them: ATen/native/cuda/TensorFactories.cu,
+// _efficientzerotensor_cuda.
+at::Tensor zero_tensor(at::IntArrayRef sizes, std::optional<at::ScalarType> dtype,
+                       std::optional<at::Layout>, std::optional<at::Device> device,
+                       std::optional<bool>) {
+  check_device(device);
+  static auto* allocator = new at::native::ZeroTensorAllocator(at::Device(at::kCUDA, 0));
+  const c10::DispatchKeySet keys({c10::DispatchKey::CUDA, c10::DispatchKey::ZeroTensor});
+  return at::detail::empty_generic(sizes, allocator, keys, at::dtype_or_default(dtype), std::nullopt);
+}
+
 // aten::linear by its own rule; the ledger counts it, since a refused one never reaches addmm.
 at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
                   const std::optional<at::Tensor>& bias) {
@@ -198,7 +210,8 @@ void checked(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Sta
 constexpr const char* direct[] = {
     "addr", "addr.out", "all.dims_out", "any.dims_out", "convolution_backward",
     "native_group_norm", "native_layer_norm", "_fused_rms_norm", "mish_backward", "_chunk_cat",
-    "_chunk_cat.out", "linalg__powsum", "_foreach_zero_", "_foreach_norm.Scalar", "_foreach_copy_"};
+    "_chunk_cat.out", "linalg__powsum", "_foreach_zero_", "_foreach_norm.Scalar", "_foreach_copy_",
+    "kaiser_window", "kaiser_window.periodic", "kaiser_window.beta"};
 constexpr const char* direct_foreach_binary[] = {"add",       "sub",       "mul",     "div",
                                                  "clamp_max", "clamp_min", "maximum", "minimum",
                                                  "pow",       "lerp"};
@@ -233,6 +246,7 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   library.impl("copy_", &vgpu::copy_);
   library.impl("resize_", &vgpu::resize_);
   library.impl("record_stream", &vgpu::record_stream);
+  library.impl("_efficientzerotensor", &vgpu::zero_tensor);
   for (const char* name :
        {"set_.source_Storage", "set_.source_Storage_storage_offset", "set_.source_Tensor"}) {
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&set_storage>());

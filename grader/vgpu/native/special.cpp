@@ -6,6 +6,7 @@
 #include <ATen/native/transformers/attention.h>
 #include <ATen/native/transformers/sdp_utils_cpp.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
 #include <tuple>
@@ -16,10 +17,8 @@
 #include "scratch.h"
 
 namespace vgpu {
-namespace {
 
 using at::Tensor;
-using Maybe = std::optional<Tensor>;
 
 Tensor on_host(const Tensor& tensor) {
   if (!tensor.defined() || !tensor.is_cuda()) {
@@ -33,6 +32,8 @@ Tensor on_host(const Tensor& tensor) {
 }
 
 bool given(const Maybe& tensor) { return tensor.has_value() && tensor->defined(); }
+
+namespace {
 
 Tensor on_host_or_zeros(const Maybe& tensor, const Tensor& like) {
   return given(tensor) ? on_host(*tensor) : at::zeros_like(like);
@@ -159,22 +160,6 @@ Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, int64_t reducti
   });
 }
 
-// ATen/native/cuda/Normalization.cu, batch_norm_cuda: evaluation saves mean and deviation too. The
-// CPU's kernel does not, and neither does its backward read them.
-void native_batch_norm(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
-                       torch::jit::Stack* stack) {
-  const Tensor input = torch::jit::peek(*stack, 0, 8).toTensor();
-  fallback(op, keys, stack);
-  for (size_t i : {0, 1}) {
-    c10::IValue& saved = torch::jit::peek(*stack, 1 + i, 3);
-    if (input.dim() > 1 && saved.isTensor() && saved.toTensor().defined() &&
-        saved.toTensor().numel() == 0) {
-      const auto dtype = input.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-      saved = at::empty({input.size(1)}, input.options().dtype(dtype));
-    }
-  }
-}
-
 // ATen/native/Convolution.cpp, check_input_same_type_as_parameters.
 void convolution(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
                  torch::jit::Stack* stack) {
@@ -195,6 +180,10 @@ void convolution(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
 }
 
 bool no_library_ctc_loss(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t) {
+  return false;
+}
+bool no_library_ctc_loss_of_lengths(const Tensor&, const Tensor&, at::IntArrayRef, at::IntArrayRef,
+                                    int64_t) {
   return false;
 }
 
@@ -229,7 +218,7 @@ Scores attention_scores(const Tensor& query, const Tensor& key, const Tensor& va
     const Tensor seen = at::ones({query.size(-2), key.size(-2)}, at::kBool).tril();
     scores = scores.masked_fill(seen.logical_not(), -INFINITY);
   }
-  found.weights = at::softmax(scores, -1);
+  found.weights = at::_safe_softmax(scores, -1);  // a row that sees nothing gives zeros
   found.kept = kept_by_dropout(found.weights, dropout, seed);
   return found;
 }
@@ -304,6 +293,7 @@ int64_t choose_attention(const Tensor& query, const Tensor& key, const Tensor& v
 }  // namespace
 
 void register_special(torch::Library& library) {
+  register_normalising(library);
   library.impl("_thnn_fused_lstm_cell", &lstm_cell);
   library.impl("_thnn_fused_lstm_cell_backward_impl", &lstm_cell_backward);
   library.impl("_thnn_fused_gru_cell", &gru_cell);
@@ -311,7 +301,8 @@ void register_special(torch::Library& library) {
   library.impl("binary_cross_entropy", &binary_cross_entropy);
   library.impl("mse_loss", &mse_loss);
   library.impl("smooth_l1_loss", &smooth_l1_loss);
-  library.impl("native_batch_norm", torch::CppFunction::makeFromBoxedFunction<&native_batch_norm>());
+  library.impl("_use_cudnn_ctc_loss", &no_library_ctc_loss_of_lengths);
+  library.impl("_use_miopen_ctc_loss", &no_library_ctc_loss_of_lengths);
   library.impl("_use_cudnn_ctc_loss.Tensor", &no_library_ctc_loss);
   library.impl("_use_miopen_ctc_loss.Tensor", &no_library_ctc_loss);
   library.impl("convolution", torch::CppFunction::makeFromBoxedFunction<&convolution>());
