@@ -20,6 +20,9 @@ Native: TypeAlias = Any
 Value: TypeAlias = Any
 """An argument or a result: a tensor, a list of them, a number, a device, ..."""
 
+_OF_LISTS = ("aten::_foreach_", "aten::_fused_", "aten::_amp_foreach_")
+_CHECKS_FINITE = "aten::_amp_foreach_non_finite_check_and_unscale_"
+_FILLS = frozenset({"aten::fill_", "aten::zero_"})
 _KEEPS_UNIFORM = frozenset({"aten::mean", "aten::amax", "aten::amin", "aten::max", "aten::min"})
 
 
@@ -73,14 +76,15 @@ class _Call:
         self.op, self.args, self.kwargs = op, args, kwargs
         self.shape = _shape_of(op)
         self.name: str = op._schema.name
-        written = [self._argument(each) for each in self.shape.written]
-        self.targets = [value for value in written if isinstance(value, Tensor)]
+        self.written = [self.argument(each) for each in self.shape.written]
+        self.targets = _tensors(self.written)
         self.outs = {each.name for each in self.shape.written if each.is_out}
         # By name, not by identity: an operator in place is called with one tensor as both.
         read = [value for name, value in kwargs.items() if name not in self.outs]
         self.inputs = _tensors([*args, *read])
 
-    def _argument(self, written: _Written) -> Value:
+    def argument(self, written: _Written) -> Value:
+        """Return what was given for an argument, or None."""
         if written.name in self.kwargs:
             return self.kwargs[written.name]
         return self.args[written.index] if written.index < len(self.args) else None
@@ -103,7 +107,7 @@ class _Call:
             return None
         values = computed if len(returns) > 1 else (computed,)
         results = [
-            make(value) if number is None else self._argument(self.shape.written[number])
+            make(value) if number is None else self.written[number]
             for number, value in zip(returns, values, strict=True)
         ]
         return results[0] if len(results) == 1 else tuple(results)
@@ -119,16 +123,40 @@ class Ghosts:
     def __call__(self, op: Operator, *args: Value, **kwargs: Value) -> Value:
         """Run an operator: on the CPU if what it reads is small, else on patterns."""
         call = _Call(op, args, kwargs)
-        targets_are_real = all(self.patterns.is_real(target) for target in call.targets)
         if call.name == "aten::copy_":
             return self._copy(call)
-        small = all(map(self.patterns.is_small, call.inputs))
-        known = small and all(map(self.patterns.is_known, call.inputs))
-        if not call.shape.makes_tensors or (known and targets_are_real):
+        if call.name.startswith(_OF_LISTS) and isinstance(args[0], list | tuple):
+            return self._each(call)
+        targets_are_real = all(map(self.patterns.is_real, call.targets))
+        known = all(map(self._is_at_hand, call.inputs))
+        only_tells = not call.shape.makes_tensors and not call.targets
+        if only_tells or (known and targets_are_real):
             return self._on_host(call)
         if call.targets:
             return self._write(call)
         return self._make(call)
+
+    def _is_at_hand(self, tensor: Tensor) -> bool:
+        return self.patterns.is_small(tensor) and self.patterns.is_known(tensor)
+
+    def _each(self, call: _Call) -> Value:
+        """Run an operator of lists of tensors, as optimizers use them, on one tensor at a time.
+
+        So the values of small parameters stay known beside those of large ones.
+        """
+        count = len(call.args[0])
+        if count == 1:
+            if call.name == _CHECKS_FINITE:
+                # Values that nobody knows count as finite: else no step would ever be taken.
+                for tensor in call.args[0]:
+                    self.patterns.write(tensor, None)
+                return None
+            return self._write(call) if call.targets else self._make(call)
+        made: list[Value] = []
+        for number in range(count):
+            args, kwargs = _one_of_lists(call, number, count)
+            made.extend(call.op(*args, **kwargs) or ())
+        return made if call.shape.returns else None
 
     # On the CPU.
 
@@ -147,14 +175,17 @@ class Ghosts:
             host = targets[id(target)]
             if host.shape != target.shape:
                 self.core.grow(target, list(host.shape), list(host.stride()))
-                self.core.alias(target).copy_(host)
+                if self.patterns.is_real(target):
+                    self.core.alias(target).copy_(host)
+                else:
+                    self.core.set_unknown(target)
         return call.results(computed, lambda value: _mapped(value, _to_device))
 
     def _copy(self, call: _Call) -> Tensor:
         target, source = call.args[0], call.args[1]
         if not target.is_cuda:
             target.copy_(self.patterns.values(source))
-        elif self.patterns.is_real(target) and self.patterns.is_small(source):
+        elif self.patterns.is_real(target) and self._is_at_hand(source):
             self.core.alias(target).copy_(self.patterns.values(source))
         else:
             self.patterns.write(target, self._pattern_of_copy(target, source))
@@ -178,20 +209,28 @@ class Ghosts:
     # On patterns.
 
     def _write(self, call: _Call) -> Value:
-        first = call.targets[0]
-        if call.outs and first.numel() == 0:
-            shaped = self._shapes(call)
-            self.core.grow(first, list(shaped.shape), list(shaped.stride()))
-        pattern = self._result_pattern(call, first)
-        for number, target in enumerate(call.targets):
-            self.patterns.write(target, pattern if number == 0 else None)
-        return call.results([None] * len(call.shape.returns), lambda value: value)
+        returns = call.shape.returns
+        grows = call.outs and any(target.numel() == 0 for target in call.targets)
+        shaped = self._shapes(call) if returns and (grows or None in returns) else None
+        values = shaped if len(returns) > 1 and shaped is not None else [shaped] * len(returns)
+        for number, value in zip(returns, values, strict=True):
+            target = None if number is None else call.written[number]
+            if grows and isinstance(target, Tensor) and target.numel() == 0:
+                self.core.grow(target, list(value.shape), list(value.stride()))
+        patterns = self._result_patterns(call, call.targets[0])
+        of_target = dict(zip(returns, patterns, strict=True)) if patterns else {}
+        for number, target in enumerate(call.written):
+            for tensor in _tensors([target]):
+                self.patterns.write(tensor, of_target.get(number))
+        computed = values if len(returns) > 1 else shaped
+        return call.results(computed, lambda value: _mapped(value, self._unknown_like))
 
     def _make(self, call: _Call) -> Value:
         shaped = self._shapes(call)
         made = call.results(shaped, lambda value: _mapped(value, self._unknown_like))
         if isinstance(made, Tensor):
-            self.patterns.write(made, self._result_pattern(call, made))
+            for pattern in self._result_patterns(call, made):
+                self.patterns.write(made, pattern)
         return made
 
     def _unknown_like(self, value: Value) -> Value:
@@ -204,7 +243,7 @@ class Ghosts:
 
     def _shapes(self, call: _Call) -> Value:
         args, kwargs = call.mapped(functools.partial(_to, "meta"))
-        op = _functional(call.op) if call.outs else call.op
+        op = _callable(call)
         try:
             return op(*args, **kwargs)
         except (NotImplementedError, RuntimeError) as error:
@@ -215,31 +254,36 @@ class Ghosts:
                 "have: one of its tensors is too large to be computed with."
             ) from None
 
+    def _result_patterns(self, call: _Call, out: Tensor) -> Sequence[Tensor | None]:
+        """Return what each result repeats; nothing where none is known."""
+        if torch.Tag.pointwise in call.op.tags and call.name not in _FILLS:
+            return self._pointwise(call, out)
+        pattern = self._result_pattern(call, out)
+        return () if pattern is None else (pattern,)
+
     def _result_pattern(self, call: _Call, out: Tensor) -> Tensor | None:
-        if call.name in ("aten::fill_", "aten::zero_"):
+        if call.name in _FILLS:
             value = 0 if call.name == "aten::zero_" else call.args[1]
             return torch.full((1,), value, dtype=out.dtype)
-        if torch.Tag.pointwise in call.op.tags:
-            return self._pointwise(call, out)
         if call.name in ("aten::mm", "aten::addmm"):
             return self._matmul(call)
         if call.name == "aten::sum" and out.numel() == 1:
             return self._total(call.args[0], out)
-        if call.name in _KEEPS_UNIFORM and call.inputs:
+        if call.name in _KEEPS_UNIFORM and call.inputs and len(call.shape.returns) == 1:
             pattern = self.patterns.of_operand(call.inputs[0], call.inputs[0].shape)
             return pattern if pattern is not None and pattern.numel() == 1 else None
         return None
 
-    def _pointwise(self, call: _Call, out: Tensor) -> Tensor | None:
+    def _pointwise(self, call: _Call, out: Tensor) -> Sequence[Tensor | None]:
         found: list[Tensor] = []
         for tensor in call.inputs:
             pattern = self.patterns.of_operand(tensor, out.shape)
             if pattern is None:
-                return None
+                return ()
             found.append(pattern)
         period = common_period(found)
-        if period is None:
-            return None
+        if not period:
+            return ()
         patterns = {id(tensor): each for tensor, each in zip(call.inputs, found, strict=True)}
 
         def cross(value: Value) -> Value:
@@ -249,9 +293,15 @@ class Ghosts:
             return pattern.repeat(period // pattern.numel())
 
         args, kwargs = call.mapped(cross)
-        outs = {name: torch.empty(period, dtype=out.dtype) for name in call.outs}
-        computed = call.op(*args, **kwargs, **outs)
-        return shorten(computed.to(out.dtype))
+        computed = _callable(call)(*args, **kwargs)
+        results = computed if isinstance(computed, list | tuple) else (computed,)
+        shortened: list[Tensor | None] = []
+        for number, result in zip(call.shape.returns, results, strict=True):
+            # A pattern has a dimension where its tensor may have none, so dtypes can differ.
+            made = out.dtype if len(results) == 1 else result.dtype
+            dtype = made if number is None else call.written[number].dtype
+            shortened.append(shorten(result.to(dtype)))
+        return shortened
 
     def _matmul(self, call: _Call) -> Tensor | None:
         """Rows that repeat, times a small matrix, give rows that repeat."""
@@ -261,7 +311,7 @@ class Ghosts:
         if pattern is None or not all(map(self.patterns.is_real, small)):
             return None
         width = rows.shape[1]
-        if width % pattern.numel():
+        if not pattern.numel() or width % pattern.numel():
             return None
         row = pattern.repeat(width // pattern.numel()).reshape(1, width)
         scale = {name: call.kwargs.get(name, 1) for name in ("beta", "alpha")}
@@ -296,6 +346,28 @@ def _functional(op: Operator) -> Value:
         if [(each.name, str(each.type)) for each in other._schema.arguments] == wanted:
             return other
     return op
+
+
+def _callable(call: _Call) -> Value:
+    """Return what computes a call without out= arguments."""
+    parameters = call.op._schema.arguments
+    if any(
+        "Tensor" in str(parameter.type) and isinstance(value, bool | int | float | complex)
+        for parameter, value in zip(parameters, call.args, strict=False)
+    ):
+        # PyTorch hands a number that stands for a tensor over as a number; an overload takes it.
+        return call.op.overloadpacket
+    return _functional(call.op) if call.outs else call.op
+
+
+def _one_of_lists(call: _Call, number: int, count: int) -> tuple[list[Value], dict[str, Value]]:
+    """Return the arguments of a call on lists for the tensors of one position."""
+
+    def pick(value: Value) -> Value:
+        is_list = isinstance(value, list | tuple) and len(value) == count
+        return [value[number]] if is_list else value
+
+    return [pick(value) for value in call.args], {k: pick(v) for k, v in call.kwargs.items()}
 
 
 def _tensors(values: Sequence[Value]) -> list[Tensor]:

@@ -11,7 +11,7 @@ import pytest
 from device_process import ROOT, on_device
 
 # The body of a test gets these where it runs; its process alone has the virtual GPU.
-torch = nn = vgpu = None
+torch = nn = F = vgpu = None
 
 
 @on_device
@@ -63,6 +63,69 @@ def test_a_part_written_into_a_large_tensor_makes_it_unknown_rather_than_wrong()
     x[7] = 1
     with pytest.raises(RuntimeError, match="not known"):
         x[7].item()
+
+
+@pytest.mark.parametrize(
+    "statement", ["x.median(1)", "x.cummax(1)", "x.svd()", "x.frexp()", "F.rrelu(x)"]
+)
+@on_device
+def test_an_operator_with_several_results_on_a_large_tensor_gives_their_shapes(statement):
+    x = torch.rand(4096, 8192, device="cuda")
+    small = torch.rand(16, 32)
+    x[0, 0] = 5
+    small_results = eval(statement, {"x": small, "F": F})
+    results = eval(statement, {"x": x, "F": F})
+    if isinstance(results, torch.Tensor):
+        results, small_results = (results,), (small_results,)
+    for result, wanted in zip(results, small_results, strict=True):
+        assert result.is_cuda
+        assert result.dtype == wanted.dtype
+        assert result.shape == torch.Size(size * 256 for size in wanted.shape)
+
+
+@on_device
+def test_part_of_a_large_tensor_is_computed_with_where_it_repeats():
+    large = torch.ones(4096, 8192, device="cuda")
+    assert large[:, :4000].median(0).values.tolist() == [1.0] * 4000
+    whole = torch.full((9000, 9000), 7, device="cuda")
+    assert (whole % 4)[5, 5].item() == 3
+    assert torch.frexp(large)[0][1, 1].item() == 0.5
+    assert torch.mm(
+        torch.ones(1 << 25, 0, device="cuda"), torch.ones(0, 2, device="cuda")
+    ).shape == (1 << 25, 2)
+
+
+@pytest.mark.parametrize("options", [{}, {"foreach": True}, {"fused": True}, {"foreach": False}])
+@pytest.mark.parametrize("mixed", [False, True])
+@on_device
+def test_a_network_too_large_to_compute_with_is_trained_and_accounted_for(options, mixed):
+    net = nn.Sequential(nn.Linear(5000, 5000), nn.ReLU(), nn.Linear(5000, 10)).to("cuda")
+    weights = torch.cuda.memory_allocated()
+    steps = torch.optim.AdamW(net.parameters(), **options)
+    scaler = torch.amp.GradScaler("cuda", enabled=mixed)
+    for _ in range(2):
+        steps.zero_grad()
+        with torch.autocast("cuda", enabled=mixed):
+            loss = F.cross_entropy(net(torch.randn(8, 5000, device="cuda")), torch.arange(8).cuda())
+        scaler.scale(loss).backward()
+        scaler.unscale_(steps)
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        scaler.step(steps)
+        scaler.update()
+    # Weights, gradients and two moments.
+    assert torch.cuda.memory_allocated() == pytest.approx(4 * weights, rel=0.1)
+    assert steps.state[net[0].weight]["step"].item() == 2
+    with pytest.raises(RuntimeError, match=r"^vgpu: the values of this tensor"):
+        loss.item()
+
+
+@on_device
+def test_statistics_that_follow_from_unknown_values_are_unknown():
+    layer = nn.BatchNorm1d(8192).to("cuda")
+    layer(torch.rand(4096, 8192, device="cuda"))
+    with pytest.raises(RuntimeError, match=r"^vgpu: the values"):
+        layer.running_mean[0].item()
+    assert layer.num_batches_tracked.item() == 1
 
 
 @on_device
