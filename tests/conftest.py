@@ -3,9 +3,14 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 from grader.sandbox.session import Server
 from tests.once import Once
+
+# A busy machine is slow; that fails no property.
+settings.register_profile("grader", deadline=None)
+settings.load_profile("grader")
 
 
 @pytest.fixture(scope="session")
