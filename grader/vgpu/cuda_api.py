@@ -72,6 +72,7 @@ def install(device: Device) -> None:
         **_statistics_functions(device),
         **_allocation_functions(device),
         **_stream_functions(device),
+        **_accelerator_functions(device),
         **_refusals(),
     }
     for name, function in functions.items():
@@ -88,8 +89,10 @@ def install(device: Device) -> None:
     streams = importlib.reload(importlib.import_module("torch.cuda.streams"))
     for name in ("Stream", "Event", "ExternalStream"):
         setattr(cuda, name, getattr(streams, name))
+    cuda.nvtx._nvtx = _Marks
+    cuda.is_current_stream_capturing = cuda.graphs.is_current_stream_capturing = lambda: False
     _teach_storage()
-    _refuse_compilation()
+    _refuse_graphs_and_pools()
     # Asked by every recurrent layer; PyTorch's own answer warns that cuDNN is missing.
     cudnn: Any = torch.backends.cudnn
     cudnn.m.is_acceptable = lambda _tensor: False
@@ -191,6 +194,27 @@ def _allocation_functions(device: Device) -> dict[str, Callable[..., Any]]:
     }
 
 
+def _accelerator_functions(device: Device) -> dict[str, Callable[..., Any]]:
+    """Return what `torch.accelerator` calls: the same under other names."""
+    cuda = {**_statistics_functions(device), **_allocation_functions(device)}
+    return {
+        "_accelerator_isAllocatorInitialized": lambda: True,
+        "_accelerator_emptyCache": cuda["_cuda_emptyCache"],
+        "_accelerator_emptyHostCache": lambda: None,
+        "_accelerator_getDeviceStats": cuda["_cuda_memoryStats"],
+        "_accelerator_resetPeakStats": cuda["_cuda_resetPeakMemoryStats"],
+        "_accelerator_resetAccumulatedStats": cuda["_cuda_resetAccumulatedMemoryStats"],
+    }
+
+
+class _Marks:
+    """What `torch.cuda.nvtx` calls: marks for a profiler that is not there."""
+
+    rangePushA = rangePop = staticmethod(lambda *_: 0)
+    rangeStartA = deviceRangeStart = staticmethod(lambda *_: 0)
+    rangeEnd = deviceRangeEnd = markA = staticmethod(lambda *_: None)
+
+
 def _stream_functions(device: Device) -> dict[str, Callable[..., Any]]:
     core = device.core
 
@@ -213,13 +237,20 @@ def _refuse(what: str) -> Callable[..., NoReturn]:
     return raise_it
 
 
-def _refuse_compilation() -> None:
+def _refuse_graphs_and_pools() -> None:
     class CUDAGraph:
         """Refuses to be made."""
 
         __new__ = _refuse("a CUDA graph")
 
+    class MemPool:
+        """Refuses to be made."""
+
+        __new__ = _refuse("a private memory pool")
+
     cuda: Any = torch.cuda
+    cuda.MemPool = cuda.memory.MemPool = MemPool
+    cuda.graph_pool_handle = cuda.graphs.graph_pool_handle = _refuse("a CUDA graph")
     cuda.CUDAGraph = cuda.graphs.CUDAGraph = CUDAGraph
     cuda.graph = cuda.graphs.graph = cuda.make_graphed_callables = _refuse("a CUDA graph")
     setattr(torch, "compile", _refuse("torch.compile"))  # noqa: B010 - mypy: a function is no variable
@@ -326,6 +357,8 @@ def _teach_storage() -> None:
     """Let `torch.UntypedStorage(n, device="cuda")` work: `torch.load` and `deepcopy` use it."""
     storage: Any = torch.UntypedStorage
     original = storage.__new__
+    resize = storage.resize_
+    refuse_resize = _refuse("resizing a storage")
 
     def make(cls: type, *args: Argument, **kwargs: Argument) -> object:
         where = kwargs.get("device")
@@ -334,4 +367,8 @@ def _teach_storage() -> None:
         nbytes = args[0] if args else 0
         return torch.empty(nbytes, dtype=torch.uint8, device=where).untyped_storage()
 
-    storage.__new__ = make
+    def resize_(self: Argument, *args: Argument) -> object:
+        return (refuse_resize if self.is_cuda else resize)(self, *args)
+
+    storage.__new__, storage.resize_ = make, resize_
+    storage._share_cuda_ = storage._new_shared_cuda = _refuse("CUDA IPC")

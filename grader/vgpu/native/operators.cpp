@@ -229,11 +229,36 @@ void register_foreach(torch::Library& library, const std::string& name, const st
   register_direct(library, "_foreach_" + name + "_" + suffix);
 }
 
+// Layouts without kernels: PyTorch's own words fill a page.
+enum class Layout { sparse, nested, quantized };
+
+template <Layout layout>
+void refuse(const c10::OperatorHandle&, c10::DispatchKeySet, torch::jit::Stack*) {
+  constexpr const char* names[] = {"sparse", "nested", "quantized"};
+  TORCH_CHECK_NOT_IMPLEMENTED(false, "vgpu: ", names[static_cast<int>(layout)],
+                              " tensors are not modelled on the virtual GPU");
+}
+
+template <Layout layout>
+torch::CppFunction refusal() {
+  return torch::CppFunction::makeFromBoxedFunction<&refuse<layout>>();
+}
+
 }  // namespace
 }  // namespace vgpu
 
 TORCH_LIBRARY_IMPL(_, CUDA, library) {
   library.fallback(torch::CppFunction::makeFromBoxedFunction<&vgpu::fallback>());
+}
+TORCH_LIBRARY_IMPL(_, SparseCUDA, library) { library.fallback(vgpu::refusal<vgpu::Layout::sparse>()); }
+TORCH_LIBRARY_IMPL(_, SparseCsrCUDA, library) {
+  library.fallback(vgpu::refusal<vgpu::Layout::sparse>());
+}
+TORCH_LIBRARY_IMPL(_, NestedTensorCUDA, library) {
+  library.fallback(vgpu::refusal<vgpu::Layout::nested>());
+}
+TORCH_LIBRARY_IMPL(_, QuantizedCUDA, library) {
+  library.fallback(vgpu::refusal<vgpu::Layout::quantized>());
 }
 
 TORCH_LIBRARY_IMPL(aten, CUDA, library) {
