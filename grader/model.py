@@ -185,6 +185,8 @@ class Assignment:
         samples: texts of the statement itself that never count as an answer.
         keys: answers of choice questions by task id; empty where the solution is not at hand.
         policy: what is taken for handing in late; None where nothing is due.
+        total: all points as the statement names them, for `grader doctor` to compare; None where
+            it names none.
     """
 
     name: str
@@ -194,6 +196,7 @@ class Assignment:
     samples: tuple[str, ...] = ()
     keys: Mapping[str, Any] = field(default_factory=dict)
     policy: Policy | None = None
+    total: Points | None = None
 
     @property
     def possible(self) -> Points:

@@ -39,13 +39,14 @@ class Remark:
 def try_assignment(name_or_folder: str, assignment: Assignment, server: Server) -> Iterator[Remark]:
     """Yield what is right and wrong about an assignment; the solution and handout are run."""
     folder = find_folder(name_or_folder)
-    wrong = [*_words(assignment), *_clashes(assignment), *_unknown_codes(folder)]
+    wrong = [*_words(assignment), *_clashes(assignment), *_points(assignment)]
+    wrong += _unknown_codes(folder)
     handouts = _notebooks(folder / "handout")
     solutions = _notebooks(folder / "solution")
     wrong += _unbound_names(assignment, [*handouts, *solutions])
     yield from wrong
     if not wrong:
-        yield Remark(good=True, code="trial.declared")
+        yield Remark(good=True, code="trial.declared", values=_amounts(assignment))
     judge = Judge(assignment, server)
     if not solutions:
         yield Remark(good=False, code="trial.no-solution", mere_note=True)
@@ -85,8 +86,25 @@ def _clashes(assignment: Assignment) -> Iterator[Remark]:
             if other != task.id:
                 values = {"name": name, "first": other, "second": task.id}
                 yield Remark(good=False, code="trial.name-twice", values=values)
+
+
+def _points(assignment: Assignment) -> Iterator[Remark]:
+    """Yield points that are none, or others than the statement promises."""
     if not assignment.possible:
         yield Remark(good=False, code="trial.no-points", values={})
+    elif assignment.total is not None and assignment.total != assignment.possible:
+        values = {"total": _decimal(assignment.total), "possible": _decimal(assignment.possible)}
+        yield Remark(good=False, code="trial.wrong-total", values=values)
+
+
+def _amounts(assignment: Assignment) -> dict[str, str]:
+    checks = sum(len(task.checks) for task in assignment.tasks)
+    counts = {"tasks": str(len(assignment.tasks)), "checks": str(checks)}
+    return {**counts, "possible": _decimal(assignment.possible)}
+
+
+def _decimal(hundredths: int) -> str:
+    return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")
 
 
 def _unknown_codes(folder: Path) -> Iterator[Remark]:

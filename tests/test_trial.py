@@ -104,6 +104,16 @@ def test_points_that_are_all_nothing_are_told(remarks):
     assert "trial.no-points" in remarks(DECLARATION.replace("points(1)", "points(0)"))
 
 
+def test_points_that_do_not_come_to_what_the_statement_says_are_told(remarks):
+    found = remarks(DECLARATION.replace("tasks=(NAND,)", "tasks=(NAND,), total=points(2.5)"))
+    assert found["trial.wrong-total"].values == {"total": "2.5", "possible": "2"}
+
+
+def test_points_that_come_to_what_the_statement_says_are_right(remarks):
+    found = remarks(DECLARATION.replace("tasks=(NAND,)", "tasks=(NAND,), total=points(2)"))
+    assert found["trial.declared"].values == {"tasks": "1", "checks": "2", "possible": "2"}
+
+
 def test_a_task_without_a_section_in_the_solution_is_told(remarks):
     declaration = DECLARATION.replace('("neuron_nand",)', "()")
     found = remarks(declaration, solution="x = 1", heading="# Task 9")

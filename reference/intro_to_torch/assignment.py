@@ -311,5 +311,6 @@ ASSIGNMENT = Assignment(
         OUT_OF_MEMORY,
         LINEAR_VRAM,
     ),
+    total=points(20),
     samples=(SAMPLE_EXPRESSION,),
 )
