@@ -157,3 +157,27 @@ def test_limits_can_be_given_on_the_command_line(tmp_path):
 @pytest.mark.parametrize("option", ["--memory=1", "--seconds=0", "--cell-seconds=x"])
 def test_a_limit_that_makes_no_sense_is_wrong_use(tmp_path, option):
     assert CliRunner().invoke(main, ["check", str(tmp_path), option]).exit_code == 2
+
+
+TRAINED = """
+import torch
+neuron = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(neuron.parameters(), lr=1.0)
+rows = torch.tensor([[0., 0.], [0., 1.], [1., 0.], [1., 1.]])
+for _ in range(200):
+    optimizer.zero_grad()
+    loss = (torch.sigmoid(neuron(rows)) - rows.prod(1, keepdim=True)).square().sum()
+    loss.backward()
+    optimizer.step()
+def gate(x):
+    return (neuron(x) > 0).float()
+"""
+
+
+def test_a_neuron_is_trained_where_the_server_was_not_warmed_up(tmp_path):
+    path = tmp_path / "ivanova.py"
+    path.write_text(f"# Задача 3{TRAINED}")
+    with Server(once=True) as server:
+        report = Judge(load_assignment("intro-to-torch"), server).grade(read_submission(path))
+    assert [cell.error for cell in report.cells if cell.error] == []
+    assert task(report, "and").outcome == "passed"

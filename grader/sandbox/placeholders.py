@@ -96,7 +96,11 @@ class MissingFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         sys.meta_path.append(self)
         for name in hidden:
             self.missing.add(name)
-            sys.modules[name] = _placeholder_module(name)
+            module: Foreign = _placeholder_module(name)
+            # `importlib.util.find_spec` refuses a module without one, and torch's compiler asks it
+            # for hypothesis when the first optimizer is made (`torch/_dynamo/trace_rules.py`).
+            module.__spec__ = importlib.machinery.ModuleSpec(name, self, is_package=True)
+            sys.modules[name] = module
 
     def enter_cell(self, filename: str, tree: ast.AST, source: str) -> None:
         """Say which cell runs: its guarded imports fail as usual, the others are noted."""

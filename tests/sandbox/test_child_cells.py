@@ -204,3 +204,9 @@ def test_the_grader_and_its_tools_are_placeholders(child):
     done = child.cell("import grader.sandbox.protocol, hypothesis\nhypothesis.given()")
     assert done.placeholders == ("grader", "hypothesis")
     assert done.error.placeholder == "hypothesis"
+
+
+def test_libraries_may_ask_where_a_hidden_module_is(child):
+    source = "from importlib.util import find_spec\nprint(find_spec('hypothesis').origin)"
+    done = child.cell(source)
+    assert (done.error, done.output.strip()) == (None, "None")
