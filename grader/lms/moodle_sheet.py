@@ -91,10 +91,16 @@ class _Worksheet:
                 self._groups.setdefault(row[self._group], []).append(at)
 
     def require_unchanged(self) -> None:
-        """Refuse grades that stand where the site itself says that nothing was graded."""
+        """Refuse grades that stand where the site itself says that nothing was graded.
+
+        One that is no number, as a spreadsheet makes "дек.50" of "12.50", would go back as it is.
+        """
         for line, row in zip(self._sheet.lines, self._sheet.rows, strict=True):
-            if row[self.grade].strip() not in _NEVER and row[self._modified].strip() in _NEVER:
-                raise self._sheet.refuse("changed", row=line, cell=row[self.grade][:40])
+            cell = row[self.grade].strip()
+            if cell not in _NEVER and row[self._modified].strip() in _NEVER:
+                raise self._sheet.refuse("changed", row=line, cell=cell[:40])
+            if cell not in _NEVER and read_number(cell) is None:
+                raise self._sheet.refuse("no-maximum", row=line, cell=cell[:40])
 
     def rows_of(self, grade: Grade) -> list[int]:
         """Return the participant's row, or those of a group's members.

@@ -172,6 +172,7 @@ def test_points_are_converted_only_when_that_is_asked_for():
         (["Participant 999,Somebody,,,,20.00,Yes,-,-,"], "sheet.other-assignment"),
         (["Participant 101,Somebody Else,,,,20.00,Yes,-,-,"], "sheet.other-assignment"),
         ([anna(maximum="twenty")], "sheet.no-maximum"),
+        ([anna(), 'Participant 102,B,,,дек.50,20.00,Yes,-,"2 November",'], "sheet.no-maximum"),
     ],
 )
 def test_a_worksheet_that_cannot_be_trusted_is_refused(rows, code):
