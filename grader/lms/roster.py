@@ -33,14 +33,14 @@ class Person:
         shown: what messages call the person.
         names: what the person is called, also as name and address; folded.
         numbers: by which a system knows the person; folded.
-        group: with which the person hands in; empty for nobody's.
+        groups: with which the person may hand in.
         submitted: when the work was handed in, as the roster writes it; empty where it does not.
     """
 
     shown: str
     names: frozenset[str]
     numbers: frozenset[str]
-    group: str
+    groups: frozenset[str]
     submitted: str
 
 
@@ -99,7 +99,7 @@ def read_roster(sheet: Sheet) -> list[Person]:
                 shown=shown,
                 names=_folded(names),
                 numbers=_folded(numbers),
-                group=row[group_at].strip() if group_at is not None else "",
+                groups=_groups(row[group_at]) if group_at is not None else frozenset(),
                 submitted=row[time_at].strip() if time_at is not None else "",
             )
             people.append(person)
@@ -136,8 +136,8 @@ class _Roll:
                 self._names.setdefault(name, set()).add(at)
             for number in person.numbers:
                 self._numbers.setdefault(number, set()).add(at)
-            if person.group:
-                self._groups.setdefault(person.group, set()).add(at)
+            for group in person.groups:
+                self._groups.setdefault(group, set()).add(at)
 
     def find(self, one: Handed) -> set[int]:
         """Return the places of those who handed something in together.
@@ -184,6 +184,11 @@ _FORMS = ((filed_group, filed_name), (filed_name, filed_name), (folded, folded))
 
 def _folded(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(folded(text) for text in texts) - {""}
+
+
+def _groups(cell: str) -> frozenset[str]:
+    """Return the groups that a cell may name; Moodle's participants have them between commas."""
+    return frozenset(group.strip() for group in (cell, *cell.split(","))) - {""}
 
 
 def _number(cell: str) -> re.Match[str] | None:

@@ -83,6 +83,15 @@ def test_only_students_of_a_canvas_gradebook_are_absent(tmp_path):
     assert (found.absent, found.strangers) == (["Petrov, P"], [])
 
 
+def test_a_roster_may_name_several_groups_of_a_person(tmp_path):
+    table = 'Full name,Groups\nA,"Lab 1, Team Blue"\nB,"Team, Blue"\nC,Team Blue\nD,Lab 1\n'
+    people = read_roster(parse_sheet(table.encode(), "roster.csv"))
+    found = attend(people, [handed("Team Blue", tmp_path, id="7", label="Team Blue")])
+    assert found.absent == ["B", "D"]
+    found = attend(people, [handed("Team, Blue", tmp_path, id="8", label="Team, Blue")])
+    assert found.absent == ["A", "C", "D"]
+
+
 def test_a_roster_gives_times(tmp_path):
     sheet = parse_sheet(b"name,submitted\nAnna,02.11.2026 10:00\n", "roster.csv")
     found = attend(read_roster(sheet), [handed("Anna", tmp_path, label="Anna")])
