@@ -108,6 +108,20 @@ def test_closed_parts_are_open_on_paper(browser, pages):
         assert page.pdf().startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("anchor", ["xor", "xor.truth-table"])
+def test_a_link_to_a_task_or_a_check_opens_the_part_that_holds_it(browser, pages, anchor):
+    path = pages / "en" / "and-or-swapped" / "report.html"
+    with opened(browser, path) as page:
+        part = page.locator("details:has(#xor)")
+        assert part.get_attribute("open") is None
+        if anchor == "xor":
+            page.locator("a[href='#xor']").click()
+        else:
+            page.evaluate(f"location.hash = '#{anchor}'")
+        assert page.locator("details[open]:has(#xor)").count() == 1
+        assert page.locator("details:has(#xor) > summary").bounding_box()["y"] >= 0
+
+
 def test_the_class_page_sorts_and_filters_by_keyboard(browser, pages):
     with opened(browser, pages / "en" / "index.html") as page:
         button = page.locator("#students th:nth-child(2) button")
