@@ -19,7 +19,7 @@ class ClassRow:
     Attributes:
         outcomes: of each task, by id.
         check_points: points of each check, by ``task.check``.
-        codes: message code of each check that did not pass, by ``task.check``.
+        codes: message code of each check that did not pass and that no person judged, by ``task.check``.
         waiting: ``task.check`` of everything that waits for a person; nothing where the file as
             a whole does.
         values: what filled the messages of those checks, without what differs by chance.
@@ -60,7 +60,11 @@ class ClassRow:
 def summarize(report: Report) -> ClassRow:
     """Return what the class page keeps of a report."""
     checks = {f"{task.id}.{check.id}": check for task in report.tasks for check in task.checks}
-    wrong = {name: check for name, check in checks.items() if check.outcome in _WRONG}
+    wrong = {
+        name: check
+        for name, check in checks.items()
+        if check.outcome in _WRONG and not check.reviewed  # a person's reason is not the code's
+    }
     seconds = {cell.index: cell.seconds for cell in report.cells}
     refused = [check for check in checks.values() if check.code == _REFUSED]
     ends = tuple(dict.fromkeys(c.outcome for c in report.cells if c.outcome in STOPPED))

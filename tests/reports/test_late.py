@@ -17,6 +17,7 @@ from grader.lms.origin import Origin
 from grader.model import CheckResult, Outcome, Policy, Report, TaskResult
 from grader.reports.csv import gradebook_header, gradebook_row
 from grader.reports.html import render_report
+from grader.reports.html.view import view_report
 from grader.reports.json import encode_result
 from grader.reports.terminal import print_report
 from grader.reports.wording import all_passed
@@ -115,3 +116,12 @@ def test_only_where_nothing_was_handed_in_is_everything_missing():
     held = empty | {"holds": "report.pdf"}
     report = refused_report(ASSIGNMENT, "anna", Refused("intake.nothing-to-grade", held))
     assert report.to_review == report.possible
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_what_was_taken_is_not_called_still_to_earn(language):
+    report = late_report()
+    parts = {part.look: part for part in view_report(report, ASSIGNMENT, language).parts}
+    assert set(parts) == {"passed", "late"}
+    assert parts["late"].share == 20
+    assert ("0,2" if language == "ru" else "0.2") in parts["late"].words

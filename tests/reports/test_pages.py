@@ -56,6 +56,7 @@ def hostile_report(assignment):
         reviewed=True,
         staff=[("judge.anomaly", {"text": "SECRET"})],
     )
+    undecided = msgspec.structs.replace(check, id="weights", reviewed=False, comment="")
     cell = CellResult(
         index=1,
         outcome=Outcome.RAISED,
@@ -77,7 +78,7 @@ def hostile_report(assignment):
                 points=0,
                 possible=100,
                 graded=(HOSTILE, HOSTILE, 1),
-                checks=[check],
+                checks=[check, undecided],
                 cells=[1],
             )
         ],
@@ -203,10 +204,28 @@ def test_words_in_backticks_are_code_and_whatever_they_hold_is_escaped(assignmen
     hint = "`<b>` and `one"
     task = msgspec.structs.replace(
         report.tasks[0],
-        checks=[msgspec.structs.replace(report.tasks[0].checks[0], values={"actual": hint})],
+        checks=[msgspec.structs.replace(report.tasks[0].checks[1], values={"actual": hint})],
     )
     page = render_report(msgspec.structs.replace(report, tasks=[task]), assignment, language="en")
     assert "`&lt;b&gt;` and `one" in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_person_decided_is_not_said_to_be_waiting(assignment, reports, language):
+    report = reports["questions-in-words"]
+    (task,) = [task for task in report.tasks if task.id == "linear-boundary"]
+    waiting = task.checks[0]
+    assert waiting.outcome is Outcome.REVIEW
+    decided = msgspec.structs.replace(
+        waiting, outcome=Outcome.PARTIAL, points=50, reviewed=True, comment="Half."
+    )
+    changed = msgspec.structs.replace(task, outcome=Outcome.PARTIAL, checks=[decided], points=50)
+    view = view_report(msgspec.structs.replace(report, tasks=[changed]), assignment, language)
+    waits = message(waiting.code, waiting.values, language=language)
+    assert waits not in view.fix_text
+    assert view.fix_text.endswith("Half.")
+    (check,) = view.tasks[0].checks
+    assert (check.text, check.person) == ("", view.fix_text)
 
 
 def test_gradients_stand_in_the_order_of_their_names():

@@ -32,6 +32,7 @@ class CheckView:
         look: its outcome, or ``advice``: icon and colour.
         words: the outcome in words.
         points: earned of possible; empty for advice and for what was not asked.
+        text: what the check says; empty where a person decided.
         person: what a person decided, empty where none did.
         figures: its evidence as drawings.
     """
@@ -134,7 +135,7 @@ class _Drawing:
             late=late_text(report.late, self._language) if report.late is not None else "",
             fix_anchor=f"{fix[0].id}.{fix[1].id}" if fix else "",
             fix_title=self._assignment.task(fix[0].id).title[self._language] if fix else "",
-            fix_text=check_text(fix[1], self._language) if fix else "",
+            fix_text=(self._person(fix[1]) or check_text(fix[1], self._language)) if fix else "",
             notes=tuple(note_texts(report, self._language)),
             tasks=tuple(sorted(ordered, key=lambda task: places[task.anchor])),
             ordered=ordered,
@@ -148,8 +149,14 @@ class _Drawing:
 
     def _parts(self) -> tuple[Part, ...]:
         report = self._report
-        lost = report.possible - report.points - report.to_review
-        sizes = (("passed", report.points), ("review", report.to_review), ("missing", lost))
+        late = report.late.points if report.late is not None else 0
+        lost = report.possible - report.points - report.to_review - late
+        sizes = (
+            ("passed", report.points),
+            ("review", report.to_review),
+            ("missing", lost),
+            ("late", late),
+        )
         parts, start = [], 0
         for look, size in sizes:
             if size > 0:
@@ -230,14 +237,18 @@ class _Drawing:
             look="advice" if advice else check.outcome.value,
             words=self.word("page.advice" if advice else f"outcome.{check.outcome.value}"),
             points=points if asked else "",
-            text=check_text(check, self._language),
-            person=self._person(check, points) if check.reviewed else "",
+            text="" if check.reviewed else check_text(check, self._language),
+            person=self._person(check),
             figures=view_evidence(
                 [data for data in check.evidence if not _repeats(data, cells)], self._language
             ),
         )
 
-    def _person(self, check: CheckResult, points: str) -> str:
+    def _person(self, check: CheckResult) -> str:
+        """Return what a person decided, which stands in place of what the check said before."""
+        if not check.reviewed:
+            return ""
+        points = f"{self.points(check.points)} / {self.points(check.possible)}"
         said = f"{self.word('page.person')}: {points}"
         return f"{said}. {clean(check.comment)}" if check.comment else said
 
