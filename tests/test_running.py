@@ -10,6 +10,7 @@ from grader.cli.main import main
 from grader.intake import read_submission
 from grader.judge import Judge
 from grader.messages import LANGUAGES, message
+from grader.sandbox.session import Server
 
 GATE = """
 import torch
