@@ -17,6 +17,9 @@ _NAME = re.compile(
     r"_(?:(?P<attachment>[0-9]{1,18})_(?P<file>.+)|(?P<entry>text|link)\.html)",
     re.DOTALL,
 )
+_NUMBER = re.compile(r"_(?P<id>[0-9]{1,18})(?=_(?:[0-9]{1,18}_.|(?:text|link)\.html\Z))")
+"""What else may be the user's number where a name ends in one, as in ``team_1_55_777_hw.py``."""
+
 _ANONYMOUS = "anon_"
 _ARCHIVE = re.compile(r"(?i).*[_ -]?submissions?(?:[ _-]?\(?\d+\)?)?(?:\.zip)?")
 
@@ -26,15 +29,15 @@ def claim(path: str) -> Claim | None:
     found = _NAME.fullmatch(path)
     if found is None or "/" in path:
         return None
-    origin = Origin(
-        system="canvas",
-        id=found["anonymous"] or found["id"],
-        label="" if found["anonymous"] else found["name"],
-        late=bool(found["late_first"] or found["late"]),
-    )
+    late = bool(found["late_first"] or found["late"])
     if found["anonymous"]:
-        number = f"{_ANONYMOUS}{origin.id}"
-        origin = Origin(system="canvas", id=number, label=f"anon {origin.id}", late=origin.late)
+        number = f"{_ANONYMOUS}{found['anonymous']}"
+        origin = Origin(system="canvas", id=number, label=f"anon {found['anonymous']}", late=late)
+    else:
+        others = [m["id"] for m in _NUMBER.finditer(path, found.end("id"))]
+        origin = Origin(
+            system="canvas", id=found["id"], label=found["name"], late=late, other_ids=others
+        )
     return Claim(origin, found["file"] or f"{found['entry']}.html")
 
 

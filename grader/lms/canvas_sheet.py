@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from grader.lms import canvas
 from grader.lms.grades import Filled, Grade, grade_text, read_number, require_maximum
+from grader.lms.names import folded
+from grader.lms.origin import Origin
 from grader.lms.sheets import Sheet
 
 _ASSIGNMENT = re.compile(r".*\(([0-9]{1,18})\)", re.DOTALL)
@@ -46,22 +48,30 @@ def fill_gradebook(
         raise sheet.refuse("no-maximum", row=sheet.lines[possible], cell=cell[:40])
     rows = [list(row) for row in sheet.rows]
     filled = Filled(sheet)
-    for grade in grades:
+    places = [_row_of(grade.origin, students, sheet) for grade in grades]
+    for grade, at in zip(grades, places, strict=True):
         require_maximum(sheet, maximum, grade, scale=scale)
-        at = students.get(grade.origin.id)
-        if at is None:
+        if at is None or places.count(at) > 1:
             filled.unlisted.append(grade.submission)
         elif rows[at][grade_at].strip().upper() == "EX":
             filled.locked.append(grade.submission)
         else:
             comma = sheet.delimiter == ";" and "," in cell
             rows[at][grade_at] = grade_text(grade, maximum, comma=comma)
-            filled.rows[grade.submission] = [(grade.origin.id, rows[at][0])]
+            filled.rows[grade.submission] = [(rows[at][number_at].strip(), rows[at][0])]
     if not filled.rows and not filled.locked:
         anonymous = all(canvas.is_anonymous(grade.origin) for grade in grades)
         raise sheet.refuse("anonymous" if anonymous else "other-assignment", count=len(grades))
     filled.sheet = sheet.with_rows(rows)
     return filled
+
+
+def _row_of(origin: Origin, students: dict[str, int], sheet: Sheet) -> int | None:
+    """Return the row of who handed in; of several that it may be, the one that has the name."""
+    places = [students[number] for number in (origin.id, *origin.other_ids) if number in students]
+    if len(places) > 1:
+        places = [at for at in places if folded(sheet.rows[at][0]) == folded(origin.label)]
+    return places[0] if len(places) == 1 else None
 
 
 def _assignment_at(sheet: Sheet, column: str) -> int:

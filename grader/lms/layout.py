@@ -78,7 +78,12 @@ def split_members(
 
 
 def identity(origin: Origin) -> tuple[str, str]:
-    """Return what tells one submission of a system from another."""
+    """Return what tells one submission of a system from another.
+
+    Canvas's numbers alone do not where names may end in numbers.
+    """
+    if origin.system == "canvas":
+        return origin.system, f"{origin.label}_{origin.id}"
     return origin.system, origin.id or origin.label
 
 

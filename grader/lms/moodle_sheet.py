@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from grader.lms.grades import Filled, Grade, grade_text, read_number, require_maximum
 from grader.lms.moodle import ANONYMOUS, filed_group, filed_name
+from grader.lms.names import folded
 from grader.lms.origin import Origin
-from grader.lms.roster import folded
 from grader.lms.sheets import Sheet
 
 _IDENTIFIER = ("Identifier", "Идентификатор")

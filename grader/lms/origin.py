@@ -21,6 +21,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         system: ``moodle``, ``canvas``, ``gradescope``, ``nbgrader``, ``git`` or ``folder``.
         id: the system's number of the participant, user or submission; empty where it has none.
+        other_ids: what the number may be instead, where the name itself may end in `id`.
         label: the name as the system wrote it.
         students: who handed it in, where the system tells.
         submitted: when, ISO 8601 with the offset from UTC where it is known; empty where the system
@@ -33,6 +34,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
     system: str
     id: str = ""
+    other_ids: list[str] = []
     label: str = ""
     students: list[Student] = []
     submitted: str = ""

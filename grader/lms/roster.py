@@ -5,13 +5,13 @@ worksheet, Canvas's gradebook.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from grader.lms.canvas_sheet import POSSIBLE, TEST_STUDENT
 from grader.lms.layout import Handed
 from grader.lms.moodle import filed_group, filed_name
+from grader.lms.names import folded
 from grader.lms.origin import Origin
 from grader.lms.sheets import Sheet
 
@@ -61,12 +61,6 @@ class Attendance:
 
 NOBODY_ABSENT = Attendance([], [], {})
 """What is known without a roster."""
-
-
-def folded(text: str) -> str:
-    """Return a name as it is compared: letters and digits only, case and composition aside."""
-    normal = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(char for char in normal if char.isalnum())
 
 
 def read_roster(sheet: Sheet) -> list[Person]:
@@ -149,7 +143,7 @@ class _Roll:
         # Gradescope's number is the submission's own.
         number = "" if origin.system == "gradescope" else origin.id
         called = (one.name, origin.label)
-        numbered = self._numbered([number])
+        numbered = self._numbered([number]) or self._numbered(origin.other_ids)
         found = (numbered & self._named(called)) or self._members(origin.label) or numbered
         return found or self._students(origin) or self._known((number, *called))
 

@@ -21,8 +21,9 @@ from grader.lms.grades import Grade
 from grader.lms.handed_in import find_handed_in
 from grader.lms.moodle import claim
 from grader.lms.moodle_sheet import fill_worksheet
+from grader.lms.names import folded
 from grader.lms.reading import read_handed
-from grader.lms.roster import attend, folded, read_roster
+from grader.lms.roster import attend, read_roster
 from grader.lms.sheets import parse_sheet
 
 HEADER = ["Identifier", "Full name", "Status", "Group", "Grade", "Maximum Grade"]
@@ -241,10 +242,11 @@ def test_a_canvas_group_goes_to_the_row_of_who_stands_for_it(tmp_path_factory, n
         name = re.sub(r"_(\d+)_", r"\1", name).lower()
         return re.sub(r"[^\w]", "", "_".join(filter(None, [name, "LATE" * late, str(number)])))
 
-    # Canvas itself cannot tell a name that ends in an underscore and a number from the numbers.
-    names = [name for name in names if not re.search(r"(^|_)\d+$", re.sub(r"[^\w]", "", name))]
     names = [name for name in names if re.sub(r"[^\w]|_", "", name)]
     people = list(zip(names, ids, strict=False))
+    # A name that ends in somebody's number has a test of its own.
+    ends = [re.search(r"(?:^|_)(\d+)$", stem(name, 0)[:-2]) for name in names]
+    assume(not any(end and int(end[1]) in ids for end in ends))
     path = write_zip(
         tmp_path_factory.mktemp("canvas") / "hw_submissions.zip",
         {f"{stem(name, at)}_{10**7 + at}_hw.py": f"x = {at}" for name, at in people},
@@ -260,6 +262,27 @@ def test_a_canvas_group_goes_to_the_row_of_who_stands_for_it(tmp_path_factory, n
     filled = fill_gradebook(sheet, grades(found, points))
     expected = {str(at): f"{(at % 2000) / 100:.2f}" for _, at in people}
     assert {row[1]: row[4] for row in filled.sheet.rows if row[1] and row[4]} == expected
+
+
+@pytest.mark.parametrize("file", ["hw.py", "1_hw.py"])
+def test_canvas_groups_whose_names_end_in_a_number_are_not_taken_for_each_other(tmp_path, file):
+    people = {"lab1_1": 55, "lab2_1": 56, "anna": 1, "team_9": 58}
+    path = write_zip(
+        tmp_path / "hw_submissions.zip",
+        {f"{name}_{at}_{700 + at}_{file}": f"x = {at}" for name, at in people.items()},
+    )
+    found = find_handed_in([path])
+    assert len(set(sources(found).values())) == len(people)
+    head = "Student,ID,SIS Login ID,Section,HW (1)\n    Points Possible,,,,20\n"
+    rows = "Anna,1,,,\n" + "".join(f'"Member, {at}",{at},,,\n' for at in (55, 56, 57, 58))
+    points = {f"x = {at}": at for at in people.values()}
+    filled = fill_gradebook(parse_sheet((head + rows).encode(), "g.csv"), grades(found, points))
+    given = {row[1]: row[4] for row in filled.sheet.rows if row[1]}
+    wanted = {str(at): f"{at / 100:.2f}" for at in people.values()} | {"57": ""}
+    # Where both numbers are somebody's, nobody gets the grade of a stranger.
+    assert all(given[at] in ("", wanted[at]) for at in given)
+    assert given["58"] == wanted["58"]
+    assert given["1"] == wanted["1"]
 
 
 # ------------------------------------------------------------------ Gradescope
