@@ -2,18 +2,21 @@
 
 from grader.messages import message
 from grader.model import Assignment, CheckResult, TaskResult
-from grader.reports.clean import clean
+from grader.reports.clean import clean, clean_line
 from grader.reports.wording import check_text
 
 
 def check_words(check: CheckResult, *, language: str) -> str:
-    """Return the sentence of a check and its smallest counterexample, cleaned."""
+    """Return the sentence of a check, and what was read or its smallest counterexample, cleaned."""
     lines = [check_text(check, language)]
     for evidence in check.evidence:
         if evidence.get("kind") == "counterexample":
             values = {name: str(evidence[name]) for name in ("source", "expected", "actual")}
             for code in ("cli.paste", "cli.expected-actual"):
                 lines.append(clean(message(code, values, language=language), most=1500))
+        if evidence.get("kind") == "expression-tree":
+            read = {"expression": clean_line(str(evidence["text"]), most=600)}
+            lines.append(message("cli.read-as", read, language=language))
     return "\n".join(lines)
 
 

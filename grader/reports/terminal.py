@@ -126,6 +126,8 @@ def _print_task(out: Console, task: TaskResult, assignment: Assignment, language
         for evidence in check.evidence:
             if evidence.get("kind") == "counterexample":
                 _print_counterexample(out, evidence, language)
+            if evidence.get("kind") == "expression-tree":
+                _print_expression(out, evidence, language)
 
 
 def _print_wrapped(out: Console, text: Text, *, first: str = "", rest: str = "") -> None:
@@ -160,6 +162,12 @@ def _print_counterexample(out: Console, evidence: dict[str, str], language: str)
     for code in ("cli.paste", "cli.expected-actual"):
         line = "      " + message(code, values, language=language)
         out.print(Text(line, style="dim"), soft_wrap=True)  # what is to be pasted stays one line
+
+
+def _print_expression(out: Console, evidence: dict[str, str], language: str) -> None:
+    values = {"expression": clean_line(str(evidence["text"]), most=600)}
+    line = "      " + message("cli.read-as", values, language=language)
+    out.print(Text(line, style="dim"), soft_wrap=True)
 
 
 def _print_foot(out: Console, report: Report, language: str, page: Path | None) -> None:

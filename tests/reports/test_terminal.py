@@ -34,7 +34,7 @@ def printed(report, *, language="en", width=60):
     return file.getvalue()
 
 
-def shown(*, language="en", width=60, code="gate.wrong-row", values=INPUTS):
+def shown(*, language="en", width=60, code="gate.wrong-row", values=INPUTS, evidence=()):
     checks = [
         CheckResult(
             id="truth-table",
@@ -43,6 +43,7 @@ def shown(*, language="en", width=60, code="gate.wrong-row", values=INPUTS):
             possible=75,
             code=code,
             values=values,
+            evidence=list(evidence),
         ),
         CheckResult(
             id="weights", outcome=Outcome.NOT_RUN, points=0, possible=25, code="gate.waits"
@@ -110,3 +111,11 @@ def test_nothing_is_said_of_isolation_where_nothing_ran(language):
     cell = CellResult(index=1, outcome=Outcome.PASSED, seconds=0.1, source="1")
     assert none not in printed(report_of([]), language=language, width=100)
     assert none in printed(report_of([], [cell]), language=language, width=100)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_expression_is_shown_as_it_was_read(language):
+    tree = {"kind": "expression-tree", "text": "neuron(x1)\x1b[31m"}
+    text = shown(language=language, width=100, code="expression.wrong-row", evidence=[tree])
+    words = message("cli.read-as", {"expression": "neuron(x1)"}, language=language)
+    assert f"      {words}\n" in text
