@@ -41,7 +41,7 @@ def explainable() -> list[str]:
 def nearest(code: str) -> list[str]:
     """Return the codes that may be meant: alike, or with the typed word in them."""
     known = explainable()
-    alike = get_close_matches(code, known, n=_MOST_NEAR, cutoff=0.7)
+    alike = get_close_matches(code.lower(), known, n=_MOST_NEAR, cutoff=0.7)
     word = code.strip().lower().rpartition(".")[2]
     holding = [one for one in known if len(word) > 2 and word in one]
     area = [one for one in known if one.startswith(f"{code}.")]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from grader.cli.check import Wanted, check_once, exit_code
 from grader.cli.help import asked_language, option_code
@@ -168,3 +169,11 @@ def test_the_language_is_the_one_asked_for_else_the_locales(
 ):
     monkeypatch.setenv("LC_ALL", locale)
     assert asked_language(arguments) == language
+
+
+def test_a_folder_in_place_of_a_file_is_told_in_the_users_language(tmp_path):
+    arguments = ["gradescope", "build", "--out", str(tmp_path), "--lang", "ru"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert "папка, а нужен файл" in done.stderr
+    assert "File" not in done.stderr
