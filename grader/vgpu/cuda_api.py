@@ -181,7 +181,10 @@ def _allocation_functions(device: Device) -> dict[str, Callable[..., Any]]:
 
     def raw_delete(address: int) -> None:
         with device.settled() as allocator:
-            allocator.free(allocator.live[address])
+            block = allocator.live.get(address)
+            if block is None:
+                raise RuntimeError(f"invalid device pointer: {address:#x}")
+            allocator.free(block)
 
     return {
         "_cuda_emptyCache": empty_cache,

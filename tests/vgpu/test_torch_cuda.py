@@ -23,6 +23,16 @@ def test_the_accelerators_memory_functions_are_those_of_cuda():
 
 
 @on_device
+def test_memory_without_a_tensor_is_taken_and_given_back_once():
+    address = torch.cuda.caching_allocator_alloc(1000)
+    assert torch.cuda.memory_allocated() == 1024
+    torch.cuda.caching_allocator_delete(address)
+    assert torch.cuda.memory_allocated() == 0
+    with pytest.raises(RuntimeError, match="invalid device pointer: 0x"):
+        torch.cuda.caching_allocator_delete(address)
+
+
+@on_device
 def test_what_says_nothing_about_memory_does_nothing():
     with torch.cuda.nvtx.range("a"):
         torch.cuda.nvtx.mark("b")
@@ -61,6 +71,10 @@ def test_the_profiler_times_what_ran_on_the_device_without_a_word():
         ("torch.cuda.MemPool()", "private memory pool"),
         ("torch.cuda.graph_pool_handle()", "CUDA graph"),
         ("torch.ones(2, device='cuda').untyped_storage().resize_(0)", "resizing a storage"),
+        (
+            "torch.empty(0, device='cuda').set_(torch.ones(9).cuda().untyped_storage(), 9999, (9999,))",
+            "resizing a storage",
+        ),
         ("torch.ones(2, device='cuda').untyped_storage()._share_cuda_()", "IPC"),
         ("torch.sparse_coo_tensor([[0], [1]], [1.0], (2, 2), device='cuda')", "sparse"),
         ("torch.eye(2).to_sparse().cuda()", "sparse"),

@@ -160,8 +160,24 @@ const at::Tensor& resize_(const at::Tensor& self, at::IntArrayRef sizes,
   return self;
 }
 
-// Metadata only: the CPU's kernel does it for any device.
+// Metadata only: the CPU's kernel does it for any device, as long as it need not make the storage
+// larger, which it would do on the host.
 void set_storage(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
+  const size_t count = op.schema().arguments().size();
+  if (op.schema().overload_name() == "source_Storage_storage_offset") {
+    const c10::Storage storage = torch::jit::peek(*stack, 1, count).toStorage();
+    const auto sizes = torch::jit::peek(*stack, 3, count).toIntVector();
+    auto strides = torch::jit::peek(*stack, 4, count).toIntVector();
+    if (strides.empty()) {
+      const auto dense = c10::contiguous_strides(sizes);
+      strides.assign(dense.begin(), dense.end());
+    }
+    const size_t needed = at::detail::computeStorageNbytes(
+        sizes, strides, torch::jit::peek(*stack, 0, count).toTensor().element_size(),
+        torch::jit::peek(*stack, 2, count).toInt());
+    TORCH_CHECK_NOT_IMPLEMENTED(needed <= storage.nbytes(),
+                                "vgpu: resizing a storage is not modelled on the virtual GPU");
+  }
   op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
 }
 
