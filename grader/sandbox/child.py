@@ -7,6 +7,7 @@ judge decides what they are worth.
 
 import builtins
 import getpass
+import pdb  # noqa: T100 - what a student left in is skipped
 import random
 import sys
 import traceback
@@ -164,6 +165,7 @@ class Submission:
         siblings.install()
         _hide_ourselves(missing)
         _answer_input()
+        _skip_breakpoints()
         self._replaced = Replaced()
         _seed(start.seed)
 
@@ -228,6 +230,15 @@ def _answer_input() -> None:
 
     builtins.input = empty_line
     getpass.getpass = lambda prompt="", stream=None: empty_line(prompt)
+
+
+def _skip_breakpoints() -> None:
+    """Let a cell go on where its author left a breakpoint: a debugger would ask until the limit."""
+
+    def go_on(*_: object, **__: object) -> None:
+        return None
+
+    sys.breakpointhook = pdb.set_trace = go_on
 
 
 def _seed(seed: int) -> None:

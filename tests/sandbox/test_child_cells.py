@@ -80,6 +80,13 @@ def test_a_written_file_can_be_imported(child):
     assert child.cell("import nets\nnets.SIZE").output == "3\n"
 
 
+@pytest.mark.parametrize("call", ["breakpoint()", "import pdb; pdb.set_trace()", "%debug"])
+def test_a_debugger_that_was_left_in_does_not_stop_the_cell(child, call):
+    # A debugger that gets empty lines asks again and again.
+    done = child.cell(f"x = 1\n{call}\nx")
+    assert (done.outcome, done.output.splitlines()[-1]) == ("passed", "1")
+
+
 def test_input_gets_an_empty_line(child):
     assert child.cell("input('name? ')").output == "name? \n''\n"
 
