@@ -45,9 +45,7 @@ def gradebook_row(report: Report, assignment: Assignment) -> list[str]:
     return row
 
 
-def review_rows(
-    report: Report, reviews: Iterable[Review], *, language: str
-) -> Iterator[list[str]]:
+def review_rows(report: Report, reviews: Iterable[Review], *, language: str) -> Iterator[list[str]]:
     """Yield the rows of `review.csv` for a submission: what waits for a person.
 
     A decision on an answer that has changed since is asked again, with what it was.

@@ -24,9 +24,7 @@ ITEM_COLUMNS = (
 FEWEST_FOR_DISCRIMINATION = 20
 """With fewer submissions a correlation says nothing."""
 
-NOT_JUDGED = frozenset(
-    {Outcome.NOT_RUN, Outcome.MISSING, Outcome.GRADER_ERROR, Outcome.REVIEW}
-)
+NOT_JUDGED = frozenset({Outcome.NOT_RUN, Outcome.MISSING, Outcome.GRADER_ERROR, Outcome.REVIEW})
 """Outcomes that say nothing of whether a check was solved."""
 
 _MOST_CODES = 3

@@ -19,7 +19,8 @@ class ClassRow:
     Attributes:
         outcomes: of each task, by id.
         check_points: points of each check, by ``task.check``.
-        codes: message code of each check that did not pass and that no person judged, by ``task.check``.
+        codes: message code of each check that did not pass and that no person judged, by
+            ``task.check``.
         waiting: ``task.check`` of everything that waits for a person; nothing where the file as
             a whole does.
         values: what filled the messages of those checks, without what differs by chance.

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.messages import has_message, message
-from grader.model import Assignment, CheckResult, Outcome, Report, TaskResult
+from grader.model import Assignment, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
 from grader.reports.wording import (
     all_passed,

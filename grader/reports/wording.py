@@ -69,7 +69,7 @@ def check_text(check: CheckResult, language: str) -> str:
 
 
 def code_text(code: str, values: Mapping[str, str], language: str) -> str:
-    """Return the sentence of a stored code on one line, or the bare code if it is not known here."""
+    """Return the sentence of a stored code on one line, or the bare code if it is unknown here."""
     if not has_message(code, language):
         return clean_line(code)
     return clean_line(message(code, values, language=language), most=1500)
@@ -91,7 +91,7 @@ def shown_bytes(count: int, language: str) -> str:
 
 
 def shown_percent(part: float, whole: float) -> int:
-    """Return a share in percent, rounded down but for a trace: 0 and 100 only where exactly true."""
+    """Return a share in percent, rounded down but for a trace: 0 and 100 only where exact."""
     if part <= 0 or whole <= 0:
         return 0
     return max(1, int(100 * part / whole)) if part < whole else 100

@@ -14,7 +14,10 @@ from grader.reports.summary import summarize
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 LANGUAGES = ("en", "ru")
-LONG = {"keeps-the-old", "another-card"}  # samples that take many seconds, with no figure of their own
+LONG = {
+    "keeps-the-old",
+    "another-card",
+}  # samples that take many seconds, with no figure of their own
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,10 @@ from grader.reports.items import ITEM_COLUMNS, discrimination, item_rows
 from grader.reports.summary import summarize
 
 WORDS = {"en": "Title", "ru": "Название"}
-CHECKS = (Check("first", points(1), {"en": "=First", "ru": "Первый"}), Check("rest", points(3), WORDS))
+CHECKS = (
+    Check("first", points(1), {"en": "=First", "ru": "Первый"}),
+    Check("rest", points(3), WORDS),
+)
 ASSIGNMENT = Assignment(
     name="a",
     title=WORDS,
@@ -26,9 +29,7 @@ def row(first, rest=0, code="gate.wrong"):
         CheckResult(id="first", outcome=first, points=earned, possible=100, code=code),
         CheckResult(id="rest", outcome=Outcome.PARTIAL, points=rest, possible=300, code="c"),
     ]
-    task = TaskResult(
-        id="t", outcome=first, points=earned + rest, possible=400, checks=checks
-    )
+    task = TaskResult(id="t", outcome=first, points=earned + rest, possible=400, checks=checks)
     return summarize(
         Report(
             assignment="a",

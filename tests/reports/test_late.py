@@ -103,7 +103,9 @@ def test_files_that_nobody_could_open_and_other_attempts_are_on_the_page():
 
 
 def test_nothing_passed_where_nothing_could_be_read():
-    refused = refused_report(ASSIGNMENT, "anna", Refused("intake.unknown-format", {"file": "a.rar"}))
+    refused = refused_report(
+        ASSIGNMENT, "anna", Refused("intake.unknown-format", {"file": "a.rar"})
+    )
     assert refused.to_review == refused.possible
     assert not all_passed(refused)
     assert all_passed(late_report())

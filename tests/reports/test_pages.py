@@ -1,6 +1,7 @@
 """The student's page and the class page as text: sizes, hostile texts, what stays away."""
 
 import html
+import itertools
 import re
 
 import msgspec
@@ -253,7 +254,9 @@ def test_failed_advice_looks_like_advice_and_has_no_points(reports, assignment):
 def plane_of(rule, side=21):
     step = 2 / (side - 1)
     answers = "".join(
-        rule(-0.5 + step * column, -0.5 + step * row) for row in range(side) for column in range(side)
+        rule(-0.5 + step * column, -0.5 + step * row)
+        for row in range(side)
+        for column in range(side)
     )
     data = {"kind": "decision-regions", "low": -0.5, "high": 1.5, "side": side, "answers": answers}
     (plane,) = view_evidence([data], "en")
@@ -261,7 +264,9 @@ def plane_of(rule, side=21):
 
 
 @pytest.mark.parametrize("side", [9, 21])
-@pytest.mark.parametrize("a, b, c", [(1, 1, 1.5), (-1, -1, -0.4), (1, 0, 0.52), (0, -1, -0.33)])
+@pytest.mark.parametrize(
+    ("a", "b", "c"), [(1, 1, 1.5), (-1, -1, -0.4), (1, 0, 0.52), (0, -1, -0.33)]
+)
 def test_a_linear_gate_has_one_decision_line_where_it_changes(a, b, c, side):
     plane = plane_of(lambda x, y: "1" if a * x + b * y > c else "0", side)
     assert plane.line is not None
@@ -325,7 +330,7 @@ def test_a_graph_that_would_be_too_wide_has_its_root_on_the_left():
     assert drawn.width < 400
     assert all(root.x + root.width / 2 < leaf.x - leaf.width / 2 for leaf in leaves)
     tops = sorted(leaf.y for leaf in leaves)
-    assert all(b - a > leaves[0].height for a, b in zip(tops, tops[1:], strict=False))
+    assert all(b - a > leaves[0].height for a, b in itertools.pairwise(tops))
 
 
 def test_long_lines_and_long_cells_are_cut_and_the_marked_line_is_kept():

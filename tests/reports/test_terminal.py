@@ -93,7 +93,7 @@ def test_a_number_is_never_broken_over_two_lines(language, width):
 
 
 def test_no_line_ends_in_spaces_below_the_table():
-    head, _, rest = shown(width=50).partition("0/1")
+    _, _, rest = shown(width=50).partition("0/1")
     assert [line for line in rest.splitlines() if line.strip()]
     assert not [line for line in rest.splitlines()[1:] if line != line.rstrip()]
 

@@ -102,7 +102,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class StudentLine:
-    """A submission; `strip` are runs of equal outcomes as (outcome, marks), `said` the same in words."""
+    """A submission; `strip` are runs of equal outcomes as (outcome, marks), `said` in words."""
 
     name: str
     href: str
@@ -258,7 +258,10 @@ class _Drawing:
             (self.word("page.need-empty"), empty),
         ]
         groups += [
-            (self._outcomes[outcome].capitalize(), [row for row in self._rows if outcome in row.ends])
+            (
+                self._outcomes[outcome].capitalize(),
+                [row for row in self._rows if outcome in row.ends],
+            )
             for outcome in STOPPED
         ]
         return tuple(self._need(title, rows, "") for title, rows in groups if rows)
@@ -275,7 +278,12 @@ class _Drawing:
     def _oddities(self) -> tuple[Need, ...]:
         """Return what is for the instructor only, a line each."""
         return tuple(
-            Need(1, self._odd(code, values), ((clean_line(row.submission, most=60), _href(row.submission)),), 0)
+            Need(
+                1,
+                self._odd(code, values),
+                ((clean_line(row.submission, most=60), _href(row.submission)),),
+                0,
+            )
             for row in self._rows
             for code, values in row.anomalies
         )[:_MOST_ODDITIES]

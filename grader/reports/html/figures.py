@@ -182,13 +182,14 @@ class _Evidence:
         margins = [_margin(sums) for sums in data["sums"]]
         root = len(names)
         nodes = {
-            place: ((names[place], short[place], self.word("page.margin", margin=margins[place])), "op")
+            place: (
+                (names[place], short[place], self.word("page.margin", margin=margins[place])),
+                "op",
+            )
             for place in range(root)
         }
         edges = [
-            (place, child, "")
-            for child, place in enumerate(data["parents"])
-            if 0 <= place < root
+            (place, child, "") for child, place in enumerate(data["parents"]) if 0 <= place < root
         ]
         drawn = draw_layers(clean_line(data["text"]), nodes, edges)
         rows = tuple(
@@ -242,9 +243,7 @@ class _Evidence:
         return verdict if repeated or not text else f"{text} ({verdict})"
 
 
-def _compared(
-    title: str, header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]
-) -> Table:
+def _compared(title: str, header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
     """Return a table whose last two columns are the right answer and the student's."""
     return Table(title, header, rows, tuple(same_answer(row[-2], row[-1]) for row in rows))
 
@@ -270,10 +269,8 @@ def _alone(grads: Mapping[int, str], end: int, arriving: Sequence[int]) -> str:
     return grads.get(end, "") if arriving.count(end) == 1 else ""
 
 
-def _shortened(
-    neurons: Sequence[str], parents: Sequence[int], names: Sequence[str]
-) -> list[str]:
-    """Return what each neuron weighs, with the names of the neurons inside it in place of theirs."""
+def _shortened(neurons: Sequence[str], parents: Sequence[int], names: Sequence[str]) -> list[str]:
+    """Return what each neuron weighs, with the names of the neurons inside it in their place."""
     short = []
     for place, text in enumerate(neurons):
         for child in range(place):

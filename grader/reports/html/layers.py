@@ -3,6 +3,7 @@
 Graphs that would be too wide so have their roots on the left, and each level beside the other.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,7 +74,11 @@ def draw_layers(
         Box(*middles[node], *sizes[node], lines, look) for node, (lines, look) in nodes.items()
     )
     arrows = tuple(
-        Arrow(*_side(middles[start], sizes[start], 1, lies=lies), *_side(middles[end], sizes[end], -1, lies=lies), text)
+        Arrow(
+            *_side(middles[start], sizes[start], 1, lies=lies),
+            *_side(middles[end], sizes[end], -1, lies=lies),
+            text,
+        )
         for start, end, text in known
     )
     words = "; ".join(
@@ -102,7 +107,7 @@ def _rows(nodes: Mapping[int, object], edges: Sequence[tuple[int, int, str]]) ->
         for start, end, _ in edges:
             level[end] = min(len(nodes), max(level[end], level[start] + 1))
     rows = [[n for n in nodes if level[n] == depth] for depth in sorted(set(level.values()))]
-    for above, row in zip(rows, rows[1:], strict=False):
+    for above, row in itertools.pairwise(rows):
         row.sort(key=lambda node: _wanted(node, above, edges))
     return rows
 

@@ -75,7 +75,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """The page: `ordered` are the tasks with what is to be fixed first, `tasks` the handout's order."""
+    """The page: `ordered` are the tasks, what is to be fixed first; `tasks` the handout's order."""
 
     name: str
     assignment: str
@@ -145,7 +145,9 @@ class _Drawing:
     def _to_fix(self, task: TaskResult) -> bool:
         """Tell whether a task is shown first and open: it failed, or what to fix first is in it."""
         first = self._fix is not None and task is self._fix[0]
-        return task.outcome not in _NOTHING_TO_FIX or (first and task.outcome is not Outcome.MISSING)
+        return task.outcome not in _NOTHING_TO_FIX or (
+            first and task.outcome is not Outcome.MISSING
+        )
 
     def _parts(self) -> tuple[Part, ...]:
         report = self._report
