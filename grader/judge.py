@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from grader.checks.answers import Choice, FreeText
+from grader.checks.answers import Choice, FreeText, find_gap
 from grader.checks.view import Card, ChildGone, Ran, SectionView, Tried
 from grader.devices import choose_card, figures_of, missing_device, real_card, require_known
 from grader.evidence import StudentText, as_data
@@ -48,6 +48,10 @@ _FEW_WORDS = 5
 _LITTLE_BYTES = 1 << 20
 _NO_ANSWER = ("answers.raised", "answers.unrecognised")
 """Codes of findings that a cell's early end explains better."""
+
+_LOST = (Outcome.FAILED, Outcome.RAISED)
+_WRITTEN = ("answers.", "expression.", "parameters.", "gradients.drawing", "memory.comparison")
+"""Beginnings of codes of what a student writes down, and no cell has to make."""
 
 _ENDED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
 
@@ -195,7 +199,7 @@ class Judge:
         view = self._view(task, section, run, course, card)
         if tried is not None:
             view = replace(view, tried=tried)
-        findings = self._judged(task, view, run)
+        findings = _for_our_gap(self._judged(task, view, run), view)
         attempt = _Attempt(
             section=section,
             findings=[
@@ -389,6 +393,22 @@ def _used_device(done: CellDone) -> bool:
     return done.device is not None and bool(
         done.device.peak_allocated > _LITTLE_BYTES or done.device.refusal_count
     )
+
+
+def _for_our_gap(findings: list[Finding], view: SectionView) -> list[Finding]:
+    """Leave to a person what failed where a cell ended since a module is missing here.
+
+    The neuron was not trained then, or nothing larger was tried; what is written is wrong anyhow.
+    """
+    gap = find_gap(view)
+    if gap is None or not any(finding.outcome in _LOST for finding in findings):
+        return findings
+    return [
+        replace(gap, check=finding.check)
+        if finding.outcome in (*_LOST, Outcome.NOT_RUN) and not finding.code.startswith(_WRITTEN)
+        else finding
+        for finding in findings
+    ]
 
 
 def _explained(finding: Finding, view: SectionView, limits: Limits, *, time_over: bool) -> Finding:

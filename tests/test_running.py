@@ -182,3 +182,35 @@ def test_a_neuron_is_trained_where_the_server_was_not_warmed_up(tmp_path):
         report = Judge(load_assignment("intro-to-torch"), server).grade(read_submission(path))
     assert [cell.error for cell in report.cells if cell.error] == []
     assert task(report, "and").outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("heading", "before", "inside", "name"),
+    [
+        ("Задача 3", "neuron = torch.nn.Linear(2, 1)", "neuron.bias.data.fill_(-1.5)", "and"),
+        (
+            "ДЗ 2",
+            "a = torch.ones(1, requires_grad=True)",
+            "(a * a + a * a).backward()",
+            "gradients",
+        ),
+        (
+            "ДЗ 3",
+            "x = torch.ones(9, device='cuda')",
+            "torch.ones(1 << 31, device='cuda')",
+            "vram-limits",
+        ),
+    ],
+)
+def test_what_a_missing_module_stopped_half_way_is_for_a_person(
+    grade, heading, before, inside, name
+):
+    source = (
+        f"import torch\nfrom progress import bar\n{before}\nfor _ in bar(range(9)):\n    {inside}"
+    )
+    found = task(grade((heading, source)), name)
+    waiting = [check for check in found.checks if check.code == "answers.module-missing"]
+    assert {check.outcome for check in waiting} == {"review"}
+    assert not any(check.outcome in ("failed", "raised", "not-run") for check in found.checks)
+    written = task(grade(("ДЗ 1", "import bar\n'neuron(x1 + x2)'\nbar()")), "xor-expression")
+    assert written.checks[0].outcome == "failed"

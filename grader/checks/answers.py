@@ -28,6 +28,7 @@ __all__ = [
     "answer_text",
     "find_attempt",
     "find_failure",
+    "find_gap",
     "for_all",
     "read_values",
 ]
@@ -144,6 +145,14 @@ def find_failure(view: SectionView) -> Finding | None:
         )
     for ran in view.ran:
         if ran.done is not None and ran.done.error is not None:
+            return _raised(ran)
+    return None
+
+
+def find_gap(view: SectionView) -> Finding | None:
+    """Return the review of a cell that failed since a module is missing here, None without one."""
+    for ran in view.ran:
+        if ran.done is not None and ran.done.error is not None and ran.done.error.placeholder:
             return _raised(ran)
     return None
 
