@@ -203,6 +203,8 @@ def _first(items: Foreign) -> Iterator[object]:
 def _function_parts(function: Foreign) -> Iterator[object]:
     code = function.__code__
     if is_library(code.co_filename):
+        if "__wrapped__" in vars(function):  # what `@torch.no_grad()` decorates is the student's
+            yield vars(function)["__wrapped__"]
         return
     for cell in function.__closure__ or ():
         try:

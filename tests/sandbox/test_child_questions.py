@@ -140,6 +140,7 @@ def test_patched_torch_and_builtins_change_no_answer(gate, patch):
         "w, b = numpy.array([1.0, 1.0]), numpy.array(-1.5)\ndef gate(x): return float(w @ x.numpy() + b > 0)",
         "w, b = torch.tensor([2, 2]), torch.tensor(-3)\ndef gate(x): return (w * x).sum() + b > 0",
         "inner = And()\ngate = inner.forward",
+        "inner = And()\n@torch.no_grad()\ndef gate(x): return inner(x)",
     ],
 )
 def test_negating_reaches_every_weight_and_is_undone(gate, source):
