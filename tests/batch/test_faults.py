@@ -165,8 +165,11 @@ def test_a_submission_that_takes_the_whole_time_is_a_timeout_and_the_rest_is_gra
     assert done.returncode == 0, done.stderr
     assert_everybody_once(tmp_path, {"endless": (1.0, "passed"), "good": (1.0, "passed")})
     with Gradebook(tmp_path / "out" / "gradebook.db") as book:
-        cells = {report.submission: report.cells[-1].outcome for report in book.reports(1)}
-    assert cells == {"endless": Outcome.TIMEOUT, "good": Outcome.PASSED}
+        cells = {
+            report.submission: [cell.outcome for cell in report.cells] for report in book.reports(1)
+        }
+    assert cells["endless"][:2] == [Outcome.PASSED, Outcome.TIMEOUT]  # the comment after it may run
+    assert set(cells["good"]) == {Outcome.PASSED}
 
 
 def small_disk(path, size):
