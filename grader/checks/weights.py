@@ -7,6 +7,7 @@ may still be a neuron written with plain numbers; a threshold of a weighted sum 
 at most once along any line.
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ def said(answers: tuple[Answer, ...], gate: GateObject) -> tuple[int | None, ...
     return tuple(truth_of(answer, convention) for answer in answers)
 
 
+@functools.cache
 def is_threshold(function: Callable[..., int], inputs: int) -> bool:
     """Tell whether one threshold neuron computes a boolean function of at most three inputs.
 
