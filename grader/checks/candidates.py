@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from grader.checks.comments import library_names
 from grader.checks.inputs import Row, table_rows
 from grader.checks.outputs import PLAIN, Answer, read_answers
 from grader.checks.view import Child, SectionView
@@ -207,12 +206,7 @@ def _groups(
     view: SectionView, names: tuple[str, ...]
 ) -> Iterator[tuple[tuple[BoundName, ...], bool]]:
     """Yield groups of names in the order of the search, the latest of a group first."""
-    libraries = library_names(view)
-    callables = {
-        bound.name: bound
-        for bound in view.bound()
-        if bound.kind in KINDS and bound.name not in libraries
-    }
+    callables = {bound.name: bound for bound in view.bound() if bound.kind in KINDS}
     for name in names:
         if name in callables:
             yield (callables[name],), True

@@ -5,9 +5,6 @@ Lines count when they parse and hold a definition, an assignment or a call; a pl
 """
 
 import ast
-import functools
-import importlib.util
-import sys
 import textwrap
 from collections.abc import Iterator
 
@@ -106,32 +103,6 @@ def picks_largest(view: SectionView) -> bool:
         isinstance(node, ast.Name | ast.Attribute) and _last_name(node) in _PICKS
         for node in _nodes(view)
     )
-
-
-def library_names(view: SectionView) -> frozenset[str]:
-    """Return the names that a section only imports from installed packages: no work of its own."""
-    imported: set[str] = set()
-    defined: set[str] = set()
-    for node in _nodes(view):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [alias.asname or alias.name for alias in node.names]
-            (imported if _is_installed(node.module) else defined).update(names)
-        elif isinstance(node, _Definition):
-            defined.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            defined.add(node.id)
-    return frozenset(imported - defined)
-
-
-@functools.cache
-def _is_installed(module: str) -> bool:
-    top = module.partition(".")[0]
-    if top in sys.stdlib_module_names:
-        return True
-    try:
-        return importlib.util.find_spec(top) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _nodes(view: SectionView) -> Iterator[ast.AST]:
