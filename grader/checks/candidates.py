@@ -35,7 +35,7 @@ KINDS = ("network", "instance", "network-class", "class", "function")
 
 _CLASSES = ("network-class", "class")
 _MOST_OF_A_KIND = 24
-_BATCH_ROWS = 128  # a reply holds at most 256 values
+_BATCH_ROWS = 448  # a reply holds at most 512 values
 
 
 @dataclass(frozen=True, slots=True)

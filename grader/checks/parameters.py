@@ -409,7 +409,7 @@ def _find_wrong(
     deeper ones are not asked about once there is one: the smallest is found.
     """
     wrong: dict[Shape, str] = {}
-    for _, group in itertools.groupby(made, lambda network: max(_SHALLOW, len(network))):
+    for _, group in itertools.groupby(made, lambda network: len(network) > _SHALLOW):
         part = tuple(group)
         for network, text in zip(part, told(part), strict=True):
             if text != str(count_parameters(network)):

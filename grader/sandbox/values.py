@@ -18,7 +18,7 @@ from grader.sandbox.untouched import Foreign, shield
 
 shield(globals())
 
-MOST_VALUES = 256
+MOST_VALUES = 512
 MOST_FACT_VALUES = 16
 MOST_TEXT = 500
 MOST_JSON_BYTES = 4096

@@ -20,7 +20,10 @@ def trace_outline(answers: str, wanted: str, side: int) -> list[list[Half]]:
     """
     edges: set[tuple[Half, Half]] = set()
     for row in range(side - 1):
+        first, second = answers[row * side :], answers[(row + 1) * side :]
         for column in range(side - 1):
+            if wanted not in first[column : column + 2] + second[column : column + 2]:
+                continue
             for polygon in _inside(answers, wanted, side, row, column):
                 for start, end in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
                     if (end, start) in edges:
