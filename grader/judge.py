@@ -50,7 +50,7 @@ _NO_ANSWER = ("answers.raised", "answers.unrecognised")
 """Codes of findings that a cell's early end explains better."""
 
 _LOST = (Outcome.FAILED, Outcome.RAISED)
-_WRITTEN = ("answers.", "expression.", "parameters.", "gradients.drawing", "memory.comparison")
+_WRITTEN = ("answers.", "expression.", "parameters.", "gradients.drawing-", "memory.comparison-")
 """Beginnings of codes of what a student writes down, and no cell has to make."""
 
 _ENDED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
