@@ -118,12 +118,13 @@ def folded(text: str) -> str:
     return _MIXED_WORD.sub(lambda word: word.group().translate(_LATIN_LOOKS), lower)
 
 
-def read_heading(line: str, *, before: str = "") -> FoundHeading | None:
+def read_heading(line: str, *, before: str = "", inside: bool = False) -> FoundHeading | None:
     """Return the heading that `line` is, or None.
 
     A line without markup that goes on in lower case reads like prose ("Задача 4 даёт нам ..."); it
     counts only where `before`, the line above it, is empty. Slips ("Здача 3") and the student's own
-    forms ("Решение задачи 3") count only with markup.
+    forms ("Решение задачи 3") count only with markup. `inside` says that the line is the title of
+    another heading, whose own title is not read in turn.
     """
     if len(line) > 4000:
         line = line[:4000]
@@ -131,7 +132,7 @@ def read_heading(line: str, *, before: str = "") -> FoundHeading | None:
         return FoundHeading("task", int(bare["number"]), bare=True)
     text = folded(line)
     if _ANY_WORD.search(text):  # most lines have none, and the patterns below are slower
-        found = _read(line, text, before)
+        found = _read(line, text, before, inside=inside)
         if found is not None:
             return found
     if line.lstrip("> ")[:1] not in ("#", "*", "_", "<") or len(line) > 400:
@@ -141,24 +142,26 @@ def read_heading(line: str, *, before: str = "") -> FoundHeading | None:
         rest = text[own.end() :]
         for pattern, plain in _CASES:
             rest = re.sub(rf"\A(?:{pattern.pattern})", plain, rest)
-        found = _read(line, own["markup"] + rest, "")
+        found = _read(line, own["markup"] + rest, "", inside=inside)
         return replace(found, own=True) if found is not None and found.number else None
     mended = _mended(text)
-    return _read(line, mended, before) if mended else None
+    return _read(line, mended, before, inside=inside) if mended else None
 
 
-def _read(line: str, text: str, before: str) -> FoundHeading | None:
+def _read(line: str, text: str, before: str, *, inside: bool) -> FoundHeading | None:
     """Return the heading of a line; `text` is what it says, folded, with the same end."""
     for forms in _ALL_FORMS:
         found = forms.numbered.match(text) or forms.ordinal.match(text)
         if found and _is_set_apart(line, found, before):
-            return _refined(forms.kind, int(found["number"]), _title(line, found))
+            number = int(found["number"])
+            return _refined(forms.kind, number, _title(line, found), inside=inside)
         if forms.chapter.match(text):
             return FoundHeading(forms.kind, None)
         for pattern in forms.spelled:
             found = pattern.match(text)
             if found and _is_number(line, text, found):
-                return _refined(forms.kind, number_of(found["number"]), _title(line, found))
+                number = number_of(found["number"])
+                return _refined(forms.kind, number, _title(line, found), inside=inside)
     return None
 
 
@@ -166,10 +169,10 @@ def _title(line: str, found: re.Match[str]) -> str:
     return line[len(line) - len(found["rest"]) :] if found["rest"] else ""
 
 
-def _refined(kind: Kind, number: int, title: str) -> FoundHeading:
+def _refined(kind: Kind, number: int, title: str, *, inside: bool) -> FoundHeading:
     """Return a heading, or what its title says better: "ДЗ 1. Задача 3", "Задание 1 (домашнее)"."""
-    if kind == "homework":
-        inner = read_heading(title.lstrip(" .,:;–—-*_")) if title else None
+    if kind == "homework" and not inside:
+        inner = read_heading(title.lstrip(" .,:;–—-*_"), inside=True) if title else None
         if inner is not None and inner.kind == "task" and inner.number is not None:
             return inner
     if kind == "task" and _HOMEWORK_BEHIND.match(title):

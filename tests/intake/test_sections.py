@@ -493,3 +493,11 @@ def test_a_title_that_is_a_task_counts_more_than_a_number():
 def test_a_word_in_the_name_of_the_only_file_is_no_task(name):
     assert tasks(code("x = 1"), name=name) == [None]
     assert tasks(code("x = 1"), name="neuron_and.ipynb") == ["and"]
+
+
+@pytest.mark.parametrize(
+    "again", ["дз 1. ", "## дз 1. ", "homework 1: ", "задача 1 домашняя ", "<b>"]
+)
+def test_a_heading_in_a_heading_is_read_to_no_depth(again):
+    heading = read_heading("## " + again * 5000)
+    assert heading is None or heading.number == 1
