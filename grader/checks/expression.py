@@ -6,6 +6,7 @@ in code that runs may be right, but is never wrong: then a person decides.
 """
 
 import ast
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ from grader.checks.view import SectionView, graded_object
 from grader.evidence import ExpressionTree, StudentText, TruthTable
 from grader.model import Cell, Finding, Outcome, Task
 
+_MOST_ATTEMPTS = 200
+"""The last ones, of which each is compared with each."""
 _FIRM = ("variable", "markdown", "string", "printed")
 _ODD_POINTS = ((5, -3, 11), (-7, 13, 2), (17, 19, -23))
 
@@ -184,7 +187,7 @@ class XorExpression:
         Where the last stands in a comment or in code and is wrong, the last firm one counts.
         """
         whole: list[Attempt] = []
-        for attempt in read:
+        for attempt in read[-_MOST_ATTEMPTS:]:
             if not any(self._is_part(attempt, earlier) for earlier in whole):
                 whole.append(attempt)
         if not whole:
@@ -417,6 +420,7 @@ def shown_number(value: Fraction) -> str:
     return decimal if Fraction(decimal) == value else f"{float(value):.12g}"
 
 
+@functools.lru_cache(maxsize=1024)
 def _squeezed(text: str) -> str:
     return "".join(spelled_plainly(text).split()).casefold()
 

@@ -193,3 +193,17 @@ def test_another_notation_is_for_a_person(attempt):
         "review",
         "expression.other-notation",
     )
+
+
+def test_of_thousands_of_expressions_the_last_ones_are_compared(monkeypatch):
+    compared = []
+    is_part = XorExpression._is_part
+
+    def counted(question, attempt, whole):
+        compared.append(attempt)
+        return is_part(question, attempt, whole)
+
+    monkeypatch.setattr(XorExpression, "_is_part", counted)
+    many = "".join(f"neuron({n}*x1)\n\n" for n in range(3000))
+    assert as_judged(text(f"{STATEMENT}\n\n{many}{RIGHT}")) == PASSED
+    assert len(compared) <= 200 * 200 / 2
