@@ -92,6 +92,7 @@ def preload(*, once: bool = False) -> None:
     torch.set_num_threads(1)
     _Preloaded.shell = QuietShell.instance()
     _Preloaded.virtual_gpu = find_virtual_gpu()
+    warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
     if once:
         put_off_compiler()
     else:
@@ -245,4 +246,3 @@ def _seed(seed: int) -> None:
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)  # the device's was seeded when it was reset
-    warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")

@@ -4,6 +4,8 @@ Our own code does not use them (`untouched.py`), so nothing is gained by it; the
 """
 
 import builtins
+import operator
+from collections.abc import Mapping
 
 import torch
 
@@ -23,6 +25,7 @@ _TENSOR = (
 )  # fmt: skip
 _SHELL = frozenset({"_", "__builtins__", "display", "get_ipython", "input"})
 _MOST = 20
+_is_not = operator.is_not
 
 _PLACES: tuple[tuple[str, Foreign, tuple[str, ...]], ...] = (
     ("builtins", builtins, tuple(name for name in vars(builtins) if name not in _SHELL)),
@@ -37,15 +40,22 @@ class Replaced:
     """Compares what stands under well-known names with what stood there at first."""
 
     def __init__(self) -> None:
-        self._before = [
-            (f"{place}.{name}", vars(owner), name, vars(owner).get(name))
+        self._places = [
+            (place, vars(owner), tuple(names), _values_of(vars(owner), names))
             for place, owner, names in _PLACES
-            for name in names
         ]
 
     def names(self) -> tuple[str, ...]:
         """Return the dotted names under which something else stands now, the first few."""
-        found = [
-            shown for shown, held, name, before in self._before if held.get(name) is not before
-        ]
+        found: list[str] = []
+        for place, held, names, before in self._places:
+            now = _values_of(held, names)
+            if any(map(_is_not, now, before)):
+                pairs = zip(names, now, before, strict=True)
+                found += [f"{place}.{name}" for name, value, was in pairs if value is not was]
         return tuple(found[:_MOST])
+
+
+def _values_of(held: Mapping[str, Foreign], names: tuple[str, ...]) -> tuple[Foreign, ...]:
+    """Return what stands under names, None where there is nothing."""
+    return tuple(map(held.get, names))

@@ -7,12 +7,14 @@ tracebacks are reported as data instead of text.
 
 import ast
 import builtins
+import re
 import sys
 import warnings
 from types import ModuleType
 
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
+from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.text import SList
 from traitlets.config import Config
@@ -43,6 +45,12 @@ _SILENT_MAGICS = frozenset((
 # fmt: on
 
 
+_SPECIAL = re.compile(r"^\s*[%!?,;/]|=\s*[%!]|\?\s*(?:#.*)?$", re.MULTILINE)
+"""Where IPython's own syntax may begin or end; some of what it finds is plain Python."""
+_AWAITS = re.compile(r"\b(?:await|async)\b")
+_TRANSFORMERS = len(TransformerManager().token_transformers)  # type: ignore[no-untyped-call]
+
+
 class QuietDisplayHook(DisplayHook):
     """Shows the text of a result without the ``Out[1]:`` before it."""
 
@@ -69,6 +77,24 @@ class NamingCompiler(CachingCompiler):
         return self.latest
 
 
+def awaits(cell: str) -> bool:
+    """Return whether a cell may await something; only a compiler knows whether it does."""
+    return _AWAITS.search(cell) is not None
+
+
+class QuickTransformers(TransformerManager):
+    """Leaves out the search for IPython's own syntax where a cell cannot have any.
+
+    It splits a cell into tokens, which takes longer than a short cell itself.
+    """
+
+    def do_token_transforms(self, lines: list[str]) -> list[str]:
+        """Return the lines with magics, commands and questions for help turned into Python."""
+        if not _SPECIAL.search("\n".join(lines)) and len(self.token_transformers) == _TRANSFORMERS:
+            return lines
+        return super().do_token_transforms(lines)  # type: ignore[no-any-return,no-untyped-call]
+
+
 class QuietShell(InteractiveShell):
     """IPython's shell without a terminal, a kernel, a home folder or child processes.
 
@@ -78,6 +104,7 @@ class QuietShell(InteractiveShell):
         nvidia_smi: gives the card's text; None without a virtual GPU.
         write_file: takes path and text of a file that a cell writes.
         started: told the tree of a cell before it runs.
+        entered: the state of the file that it works on.
     """
 
     displayhook_class = QuietDisplayHook
@@ -89,12 +116,14 @@ class QuietShell(InteractiveShell):
         self.nvidia_smi: Foreign = None
         self.write_file: Foreign = None
         self.started: Foreign = None
+        self.entered: FileState | None = None
         config = Config()
         config.HistoryManager.enabled = False
         config.HistoryManager.hist_file = ":memory:"
         super().__init__(  # type: ignore[no-untyped-call]
             ipython_dir="", config=config, autocall=0, colors="nocolor", xmode="Minimal"
         )
+        self.input_transformer_manager = QuickTransformers()  # type: ignore[no-untyped-call]
         formatter: Foreign = self.display_formatter
         formatter.active_types = ["text/plain"]
         warnings.filterwarnings("ignore", message="To exit: use")
@@ -143,6 +172,10 @@ class QuietShell(InteractiveShell):
         """The file name that frames of the latest cell carry."""
         compiler: Foreign = self.compile
         return str(compiler.latest)
+
+    def should_run_async(self, raw_cell: str, **keywords: Foreign) -> bool:
+        """Return whether a cell awaits something, compiling it only where it may."""
+        return awaits(raw_cell) and bool(super().should_run_async(raw_cell, **keywords))
 
     def transform_ast(self, node: ast.Module) -> ast.Module:
         """Keep the tree, from which bound names are read."""
@@ -252,7 +285,17 @@ class FileState:
 
     def enter(self, *, notebook: bool = True) -> None:
         """Make this the file that the shell works on; only a notebook gets `Out` and `_`."""
+        sys.modules["__main__"] = self.module
+        if self._shell.entered is not self:
+            self._enter()
+        if notebook and self._fresh:
+            self._fresh = False
+            self._shell.init_user_ns()  # type: ignore[no-untyped-call]
+            self.names.update({"_": "", "__": "", "___": ""})
+
+    def _enter(self) -> None:
         shell, history = self._shell, self._shell.history_manager
+        shell.entered = self
         shell.user_module, shell.user_ns = self.module, self.names
         shell.user_ns_hidden = self._hidden
         shell.ns_table = {"user_global": self.names, "user_local": self.names,
@@ -262,11 +305,6 @@ class FileState:
         shell.execution_count = self._count
         hook = shell.displayhook
         hook._, hook.__, hook.___ = self._underscores
-        sys.modules["__main__"] = self.module
-        if notebook and self._fresh:
-            self._fresh = False
-            shell.init_user_ns()  # type: ignore[no-untyped-call]
-            self.names.update({"_": "", "__": "", "___": ""})
 
     def leave(self) -> None:
         """Keep what the shell changed."""

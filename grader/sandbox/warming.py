@@ -49,7 +49,8 @@ def warm(shell: QuietShell) -> None:
         state.enter()
         run_cell: Foreign = shell.run_cell
         result = run_cell(_CELL, store_history=True)
-        run_cell("%%time\nlen('')", store_history=True)
+        for special in ("%%time\nlen('')", "!ls", " len('')"):
+            run_cell(special, store_history=True)
         result.raise_error()
     finally:
         state.leave()
@@ -57,6 +58,7 @@ def warm(shell: QuietShell) -> None:
         sys.stdout, sys.stderr, sys.modules["__main__"] = saved
         shell.last_execution_result = None
         shell.cell_tree = None
+        shell.commands = []
     numpy.random.default_rng(0)
     torch.manual_seed(0)
 
@@ -75,9 +77,13 @@ def put_off_compiler() -> None:
 
 
 def _draw() -> None:
-    """Draw a figure: the list of fonts is made with the first text."""
+    """Draw a figure: the list of fonts is made with the first text.
+
+    The fonts themselves are dropped: matplotlib lets each fork drop them, which costs every child
+    more than reading one costs the few that draw.
+    """
     import matplotlib
-    from matplotlib import pyplot
+    from matplotlib import font_manager, pyplot
 
     matplotlib.use("Agg")
     figure, axes = pyplot.subplots()
@@ -86,3 +92,7 @@ def _draw() -> None:
     axes.legend()
     figure.canvas.draw()
     pyplot.close(figure)
+    fonts: Foreign = font_manager
+    forget = getattr(getattr(fonts, "_get_font", None), "cache_clear", None)
+    if forget is not None:
+        forget()
