@@ -74,7 +74,9 @@ class GateObject:
         answers: list[Answer] = []
         called = self.called
         for start in range(0, len(rows), step):
-            part = tuple(self.given(row) for row in rows[start : start + step])
+            part = rows[start : start + step]
+            if self.signed:
+                part = tuple(self.given(row) for row in part)
             question = CallGate(
                 target=self.target, form=self.form, rows=part, weights=weights, dtype=self.dtype
             )

@@ -1,12 +1,14 @@
 """What a gate's report shows: its table, where it draws its line, and a line of code to paste."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from grader.checks.candidates import GateObject, truth_of
 from grader.checks.inputs import Row, grid, table_rows
+from grader.checks.outputs import Answer
 from grader.evidence import DecisionLine, TruthTable
 
-_LOW, _HIGH, _SIDE, _COARSE_SIDE = -0.5, 1.5, 21, 9
+_LOW, _HIGH, _SIDE, _COARSE_SIDE = -0.5, 1.5, 17, 9
 
 
 def truth_table(gate: GateObject, expected: tuple[int, ...]) -> TruthTable:
@@ -26,17 +28,17 @@ def truth_table(gate: GateObject, expected: tuple[int, ...]) -> TruthTable:
 def decision_line(gate: GateObject) -> DecisionLine:
     """Return a two-input gate's answers on a grid.
 
-    An object that takes a batch as well, and says the same there, answers a fine grid in a few
-    calls; any other is called for each point of a coarser one.
+    An object that takes a batch as well, and says the same in it for the table's rows, answers a
+    fine grid in a few calls; any other is called for each point of a coarser one.
 
     Raises:
         ChildGone: the child ended.
     """
-    batched = replace(gate, form="batch")
-    side = _SIDE
-    if gate.form != "batch" and not _same_answers(gate, batched):
-        batched, side = gate, _COARSE_SIDE
-    answers, _ = batched.ask(grid(_LOW, _HIGH, side))
+    side, rows = _SIDE, grid(_LOW, _HIGH, _SIDE)
+    answers, _ = replace(gate, form="batch").ask(rows)
+    if gate.form != "batch" and not _same_answers(gate, dict(zip(rows, answers, strict=True))):
+        side = _COARSE_SIDE
+        answers, _ = gate.ask(grid(_LOW, _HIGH, side))
     convention = gate.convention
     said = (truth_of(answer, convention) for answer in answers)
     text = "".join("?" if truth is None else str(truth) for truth in said)
@@ -44,12 +46,12 @@ def decision_line(gate: GateObject) -> DecisionLine:
     return DecisionLine(low=scale(_LOW), high=scale(_HIGH), side=side, answers=text)
 
 
-def _same_answers(gate: GateObject, other: GateObject) -> bool:
+def _same_answers(gate: GateObject, others: Mapping[Row, Answer]) -> bool:
     inputs = len(gate.answers).bit_length() - 1
-    answers, _ = other.ask(table_rows(inputs))
-    return [truth_of(answer, gate.convention) for answer in answers] == [
-        truth_of(answer, gate.convention) for answer in gate.answers
-    ]
+    return all(
+        truth_of(others[row], gate.convention) == truth_of(answer, gate.convention)
+        for row, answer in zip(table_rows(inputs), gate.answers, strict=True)
+    )
 
 
 def source_of(gate: GateObject, rows: tuple[Row, ...]) -> str:

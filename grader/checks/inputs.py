@@ -102,7 +102,7 @@ def grid(low: float, high: float, side: int) -> tuple[Row, ...]:
 @functools.cache
 def networks() -> tuple[tuple[Layer, ...], ...]:
     """Return networks of many kinds, small ones first."""
-    found = collect(network_strategy(), examples=60)
+    found = collect(network_strategy(), examples=40)
     unique = dict.fromkeys(network for network in found if network)
     return tuple(sorted(unique, key=lambda network: (len(network), repr(network))))
 

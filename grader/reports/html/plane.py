@@ -1,5 +1,6 @@
 """The unit square with a gate's answers: the half-plane where it is linear, else the regions."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,23 +71,33 @@ def view_plane(data: Mapping[str, Any], table: Mapping[str, Any] | None) -> Plan
         table: the `TruthTable` of the same check, None where it has none.
     """
     scale = _Scale(data["low"], data["high"], data["side"])
-    answers = str(data["answers"])
-    border = None if "?" in answers else _border(answers, scale)
-    if border is None:
-        outline = trace_outline(answers, "1", scale.side)
-        ones, line = _drawn(outline, scale), None
-        parts = _drawn(inner_parts(outline, scale.side), scale, closed=False)
-    else:
-        ones, line = _half_plane(border, scale)
-        parts = "" if line is None else "M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in line)
+    ones, unknown, line, border = _regions(str(data["answers"]), scale.low, scale.high, scale.side)
     return Plane(
         ones=ones,
-        unknown=_drawn(trace_outline(answers, "?", scale.side), scale),
+        unknown=unknown,
         line=line,
-        border=parts,
+        border=border,
         corners=_corners(table, scale) if table is not None else (),
         ticks=tuple((scale.x(v), scale.y(v), str(v)) for v in (0, 1)),
     )
+
+
+@functools.lru_cache(1024)
+def _regions(
+    answers: str, low: float, high: float, side: int
+) -> tuple[str, str, tuple[Place, Place] | None, str]:
+    """Return `ones`, `unknown`, `line` and `border` of a `Plane`; in a class many are alike."""
+    scale = _Scale(low, high, side)
+    border = None if "?" in answers else _border(answers, scale)
+    if border is None:
+        outline = trace_outline(answers, "1", side)
+        ones, line = _drawn(outline, scale), None
+        parts = _drawn(inner_parts(outline, side), scale, closed=False)
+    else:
+        ones, line = _half_plane(border, scale)
+        parts = "" if line is None else "M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in line)
+    unknown = _drawn(trace_outline(answers, "?", side), scale) if "?" in answers else ""
+    return ones, unknown, line, parts
 
 
 def _corners(table: Mapping[str, Any], scale: _Scale) -> tuple[Corner, ...]:
