@@ -10,8 +10,8 @@ from grader.sandbox.shell import QuickTransformers, awaits
 PIECES = (
     "x = 1", "%time x", "%%time", "!ls", "x = !ls", "x = %who", "y = \\", "(", ")", "[", "]", "?",
     "x?", "x??", "?x", "  ?x", "x ? # why", "# почему?", "'%d = %s' % (1, 2)", "a != b", "a %= 2",
-    "/print 1", ",f a", ";f a", "  ; f", "'''", '"""', "if x:", "    %time", "    y", ">>> x", "... y",
-    "In [1]: x", "", "   ", "\t%who", "lambda: 0", "f(x,", "  %d)", "s = f'{x!r}'", "x==!y",
+    "/print 1", ",f a", ";f a", "  ; f", "'''", '"""', "if x:", "    %time", "    y", ">>> x",
+    "... y",    "In [1]: x", "", "   ", "\t%who", "lambda: 0", "f(x,", "  %d)", "s = f'{x!r}'", "x==!y",
     "await f()", "async def f(): pass", "é%", "'\\\n%time'", "a, = !ls", "self.x = !ls", "\f%who",
     "x =\\", "=%", "\x0c!ls", "\u2028!ls", "x = 5;", "yield",
 )  # fmt: skip
@@ -23,7 +23,7 @@ CELLS = st.lists(st.sampled_from(PIECES), max_size=6).flatmap(
 def outcome(manager, cell):
     try:
         return manager.transform_cell(cell)
-    except Exception as error:  # of any kind, so long as it is the same
+    except Exception as error:  # noqa: BLE001  # of any kind, so long as it is the same
         return type(error)
 
 
