@@ -11,9 +11,9 @@ PIECES = (
     "x = 1", "%time x", "%%time", "!ls", "x = !ls", "x = %who", "y = \\", "(", ")", "[", "]", "?",
     "x?", "x??", "?x", "  ?x", "x ? # why", "# почему?", "'%d = %s' % (1, 2)", "a != b", "a %= 2",
     "/print 1", ",f a", ";f a", "  ; f", "'''", '"""', "if x:", "    %time", "    y", ">>> x",
-    "... y",    "In [1]: x", "", "   ", "\t%who", "lambda: 0", "f(x,", "  %d)", "s = f'{x!r}'", "x==!y",
-    "await f()", "async def f(): pass", "é%", "'\\\n%time'", "a, = !ls", "self.x = !ls", "\f%who",
-    "x =\\", "=%", "\x0c!ls", "\u2028!ls", "x = 5;", "yield",
+    "... y", "In [1]: x", "", "   ", "\t%who", "lambda: 0", "f(x,", "  %d)", "s = f'{x!r}'",
+    "x==!y", "await f()", "async def f(): pass", "é%", "'\\\n%time'", "a, = !ls", "self.x = !ls",
+    "\f%who", "x =\\", "=%", "\x0c!ls", "\u2028!ls", "x = 5;", "yield",
 )  # fmt: skip
 CELLS = st.lists(st.sampled_from(PIECES), max_size=6).flatmap(
     lambda lines: st.sampled_from(["\n", "\r\n", " ", "\r", ""]).map(lambda end: end.join(lines))
