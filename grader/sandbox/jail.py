@@ -24,9 +24,12 @@ from grader.sandbox import (
 
 SOCKET, LOG = 3, 1
 """Descriptors of a child: its messages, and the log (also 2); 0 reads nothing."""
+_RULESET = 4
 
 _OWN_FOLDER_BYTES = 64 << 20
-_HIGH_SOCKET, _HIGH_LOG = 200, 201
+_HIGH_SOCKET, _HIGH_LOG, _HIGH_RULESET = 200, 201, 202
+_FIRST_PROCESS = 1
+"""How a child sees itself where it has a process tree of its own."""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,8 @@ class Jail:
         missing: why each of the others does not.
         held: what the server held when it was ready.
         trees: gives each child a process tree of its own; None without namespaces.
+        ruleset: descriptor of Landlock's rules, the same for every child; -1 without.
+        filter: seccomp's program for the first process of a tree; empty where there is no tree.
     """
 
     plan: control.Plan
@@ -46,7 +51,8 @@ class Jail:
     missing: dict[str, str] = field(default_factory=dict)
     held: rlimits.HeldByServer | None = None
     trees: namespaces.ChildTrees | None = None
-    landlock_abi: int = 0
+    ruleset: int = -1
+    filter: bytes = b""
 
     def wants(self, layer: str) -> bool:
         """Whether the judge asked for a layer; notes it as missing otherwise."""
@@ -61,22 +67,35 @@ class Jail:
 
 
 def survey(jail: Jail) -> None:
-    """Find out, once the preload is done, which layers this machine offers; prepare them."""
+    """Find out, once the preload is done, which layers this machine offers; prepare them.
+
+    What is the same for every child is made here, once.
+    """
+    for number in (signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    os.umask(0o077)
     if jail.wants(layers.LIMITS):
         jail.held = rlimits.held_by_this_process()
         jail.active.append(layers.LIMITS)
     if jail.wants(layers.USER):
         reason = _why_same_user(jail)
         _offer(jail, layers.USER, not reason, reason)
+    in_tree = jail.holds(layers.NAMESPACES)
+    if in_tree:
+        jail.trees = namespaces.ChildTrees()
     if jail.wants(layers.SECCOMP):
         _offer(jail, layers.SECCOMP, seccomp.is_available(), "the kernel has no filters")
+        if in_tree and jail.holds(layers.SECCOMP):
+            program = seccomp.allow_list(_FIRST_PROCESS, own_folder=True)
+            jail.filter = seccomp.assemble(program)
     if jail.wants(layers.LANDLOCK):
-        jail.landlock_abi = landlock.find_abi()
-        _offer(
-            jail, layers.LANDLOCK, jail.landlock_abi > 0, "the kernel does not have it switched on"
-        )
-    if jail.holds(layers.NAMESPACES):
-        jail.trees = namespaces.ChildTrees()
+        abi = landlock.find_abi()
+        _offer(jail, layers.LANDLOCK, abi > 0, "the kernel does not have it switched on")
+        if jail.holds(layers.LANDLOCK):
+            own = namespaces.OWN_PARENT if in_tree else None
+            jail.ruleset = landlock.make_ruleset(jail.plan.readable, own, abi=abi)
+    if in_tree or layers.USER in jail.plan.layers:
+        privileges.drop_bounding_set()
 
 
 def _why_same_user(jail: Jail) -> str:
@@ -111,18 +130,10 @@ def lock_down(jail: Jail, fork: control.Fork, socket_fd: int, log_fd: int) -> No
     Raises:
         OSError: a lock that the server found available does not close; the child must end.
     """
-    _keep_descriptors(socket_fd, log_fd)
-    os.umask(0o077)
+    _keep_descriptors(socket_fd, log_fd, jail.ruleset)
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    own_folder = None
     if jail.holds(layers.NAMESPACES):
         namespaces.take_own_folder(_OWN_FOLDER_BYTES)
-        own_folder = namespaces.OWN_FOLDER
-    ruleset = -1
-    if jail.holds(layers.LANDLOCK):  # the user it becomes may not open all of these
-        ruleset = landlock.make_ruleset(jail.plan.readable, own_folder, abi=jail.landlock_abi)
     if jail.holds(layers.USER):
         privileges.become(jail.plan.uid)
     if jail.holds(layers.SECCOMP) or jail.holds(layers.LANDLOCK):
@@ -134,10 +145,14 @@ def lock_down(jail: Jail, fork: control.Fork, socket_fd: int, log_fd: int) -> No
     if jail.held is not None:
         _limit(jail, jail.held, fork)
     if jail.holds(layers.LANDLOCK):
-        landlock.restrict(ruleset)
-        os.close(ruleset)
+        landlock.restrict(_RULESET)
+        os.close(_RULESET)
     if jail.holds(layers.SECCOMP):
-        seccomp.load(seccomp.allow_list(os.getpid(), own_folder=own_folder is not None))
+        seccomp.load(jail.filter or _filter_of_this_process())
+
+
+def _filter_of_this_process() -> bytes:
+    return seccomp.assemble(seccomp.allow_list(os.getpid(), own_folder=False))
 
 
 def _limit(jail: Jail, held: rlimits.HeldByServer, fork: control.Fork) -> None:
@@ -149,13 +164,17 @@ def _limit(jail: Jail, held: rlimits.HeldByServer, fork: control.Fork) -> None:
         rlimits.limit_threads(fork.threads)
 
 
-def _keep_descriptors(socket_fd: int, log_fd: int) -> None:
-    """Keep the socket as 3 and the log as 1 and 2; close every other descriptor."""
+def _keep_descriptors(socket_fd: int, log_fd: int, ruleset: int) -> None:
+    """Keep the socket as 3, the log as 1 and 2, the rules as 4; close every other descriptor."""
     os.dup2(socket_fd, _HIGH_SOCKET, inheritable=False)
     os.dup2(log_fd, _HIGH_LOG, inheritable=False)
+    if ruleset >= 0:
+        os.dup2(ruleset, _HIGH_RULESET, inheritable=False)
     nothing = os.open("/dev/null", os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(_HIGH_LOG, 1)
     os.dup2(_HIGH_LOG, 2)
     os.dup2(_HIGH_SOCKET, SOCKET, inheritable=False)
-    kernel.close_from(SOCKET + 1)
+    if ruleset >= 0:
+        os.dup2(_HIGH_RULESET, _RULESET, inheritable=False)
+    kernel.close_from(SOCKET + 1 + (ruleset >= 0))

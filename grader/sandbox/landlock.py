@@ -70,11 +70,18 @@ def file_rights(abi: int) -> int:
     return _FILE_RIGHTS_BY_ABI[max(known for known in _FILE_RIGHTS_BY_ABI if known <= abi)]
 
 
-def make_ruleset(readable: Sequence[str], own_folder: str | None, *, abi: int) -> int:
+def make_ruleset(readable: Sequence[str], own_parent: str | None, *, abi: int) -> int:
     """Return the descriptor of a ruleset: read here, write there, nothing else anywhere.
 
-    Execution is granted nowhere. The set refers to the files as they are mounted when it is made,
-    so it is made after the last mount.
+    Execution is granted nowhere. A rule holds for what lies beneath a folder, and also for what is
+    mounted there later, but not for the folder that a mount hides; so the own folder, which each
+    child mounts anew, is named by its parent, and one set serves all children.
+
+    Args:
+        readable: files and folders to read.
+        own_parent: the folder in which a child's own one lies, itself read-only; None where
+            children have none.
+        abi: of `find_abi`.
 
     Raises:
         OSError: the kernel refuses.
@@ -92,8 +99,8 @@ def make_ruleset(readable: Sequence[str], own_folder: str | None, *, abi: int) -
         _allow(ruleset, path, _READ_FILE | (_READ_DIR if folder else 0))
     for path, rights in _DEVICES.items():
         _allow(ruleset, path, rights)
-    if own_folder is not None:
-        _allow(ruleset, own_folder, _OWN_FOLDER & handled)
+    if own_parent is not None:
+        _allow(ruleset, own_parent, _OWN_FOLDER & handled)
     return ruleset
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from grader.sandbox import kernel, privileges
 
-OWN_FOLDER = "/scratch"
-"""The child's own folder inside the new root; gone with the child."""
+OWN_PARENT = "/scratch"
+"""Where the child's own folder lies inside the new root."""
+OWN_FOLDER = f"{OWN_PARENT}/own"
+"""The child's own folder; gone with the child."""
 CACHE_FOLDER = "/cache"
 """Where the preload finds its cache inside the new root."""
 
@@ -103,7 +105,7 @@ def build_root(readable: Sequence[str], *, covered: str, cache: str) -> None:
     if cache:
         _bind(cache, CACHE_FOLDER)
     for name in ("/proc", "/tmp", OWN_FOLDER, _OLD):  # noqa: S108
-        Path(_NEW + name).mkdir(exist_ok=True)
+        Path(_NEW + name).mkdir(exist_ok=True, parents=True)
     _mount("proc", _NEW + "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     _pivot(_NEW, _NEW + _OLD)
     _unmount(_OLD)

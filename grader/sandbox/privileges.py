@@ -49,13 +49,20 @@ def become(uid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def drop_capabilities() -> None:
-    """Give up every capability, also for what would be executed later; see man 7 capabilities."""
+def drop_bounding_set() -> None:
+    """Give up every capability for what would be executed later; see man 7 capabilities.
+
+    Children inherit it, so the server does it for all of them.
+    """
     for capability in range(_LAST_POSSIBLE_CAPABILITY + 1):
         try:
             kernel.prctl(_PR_CAPBSET_DROP, capability)
         except OSError:
-            break  # past the last that this kernel knows, or the right to drop is gone
+            break  # past the last that this kernel knows, or there is no right to drop
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, also for what would be executed; see man 7 capabilities."""
     kernel.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0), 8)
     kernel.syscall("capset", header, ctypes.create_string_buffer(24))

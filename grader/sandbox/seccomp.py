@@ -184,6 +184,9 @@ def allow_list(own_pid: int, *, own_folder: bool, machine: str = kernel.MACHINE)
     return [*program, _refuse()]
 
 
+_INSTRUCTION_BYTES = struct.calcsize("HBBI")
+
+
 class _SockFprog(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
@@ -198,13 +201,17 @@ def is_available() -> bool:
     return kernel.MACHINE in NUMBERS
 
 
-def load(program: Program) -> None:
-    """Put this process under a filter for good; needs `gain_nothing_by_exec` first.
+def assemble(program: Program) -> bytes:
+    """Return a filter as the kernel reads it, `struct sock_filter` after another."""
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+
+
+def load(code: bytes) -> None:
+    """Put this process under an assembled filter for good; needs `gain_nothing_by_exec` first.
 
     Raises:
         OSError: the kernel refuses.
     """
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
     buffer = ctypes.create_string_buffer(code, len(code))
-    header = _SockFprog(len(program), ctypes.addressof(buffer))
+    header = _SockFprog(len(code) // _INSTRUCTION_BYTES, ctypes.addressof(buffer))
     kernel.syscall("seccomp", _SECCOMP_SET_MODE_FILTER, 0, header)

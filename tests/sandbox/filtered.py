@@ -41,5 +41,5 @@ def program() -> seccomp.Program:
 
 if __name__ == "__main__":
     privileges.gain_nothing_by_exec()
-    seccomp.load(program())
+    seccomp.load(seccomp.assemble(program()))
     os.execvp(sys.argv[1], sys.argv[1:])
