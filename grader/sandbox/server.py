@@ -37,6 +37,8 @@ def main(control_fd: str) -> None:
     plan = control.decode_for_server(connection.recv(control.MOST_BYTES))
     if not isinstance(plan, control.Plan):
         raise TypeError(f"the first message is {type(plan).__name__}, not a plan")
+    if not plan.once:
+        heap.gather()
     sys.path[:] = _without_links(sys.path, plan.packages)
     prepared = jail.Jail(plan)
     if prepared.wants(layers.NAMESPACES):
