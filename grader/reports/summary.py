@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 
 from grader.model import Outcome, Report
 from grader.reports.wording import STOPPED
@@ -60,7 +61,10 @@ class ClassRow:
 
 def summarize(report: Report) -> ClassRow:
     """Return what the class page keeps of a report."""
-    checks = {f"{task.id}.{check.id}": check for task in report.tasks for check in task.checks}
+    # The same in every row of a class, so each name is held once.
+    checks = {
+        intern(f"{task.id}.{check.id}"): check for task in report.tasks for check in task.checks
+    }
     wrong = {
         name: check
         for name, check in checks.items()
@@ -76,9 +80,9 @@ def summarize(report: Report) -> ClassRow:
         possible=report.possible,
         to_review=report.to_review,
         seconds=report.seconds,
-        outcomes={task.id: task.outcome for task in report.tasks},
+        outcomes={intern(task.id): task.outcome for task in report.tasks},
         check_outcomes={name: check.outcome for name, check in checks.items()},
-        codes={name: check.code for name, check in wrong.items()},
+        codes={name: intern(check.code) for name, check in wrong.items()},
         values={name: _alike(check.values) for name, check in wrong.items()},
         check_points={name: check.points for name, check in checks.items()},
         waiting=tuple(
@@ -93,7 +97,8 @@ def summarize(report: Report) -> ClassRow:
         ends=ends,
         unreadable=any(check.outcome is Outcome.REVIEW for check in refused),
         task_seconds={
-            task.id: sum(seconds.get(index, 0.0) for index in task.cells) for task in report.tasks
+            intern(task.id): sum(seconds.get(index, 0.0) for index in task.cells)
+            for task in report.tasks
         },
         digest=report.digest,
     )

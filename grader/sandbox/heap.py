@@ -22,7 +22,7 @@ def gather() -> None:
     the stretch is filled before anything is loaded, and emptied again but for an object in each
     piece, which stays mapped for it (`Objects/obmalloc.c`, CPython 3.11).
     """
-    size = _LARGEST_SMALL_BYTES - bytes().__sizeof__()
+    size = _LARGEST_SMALL_BYTES - b"".__sizeof__()
     filling: list[bytes] = [b""] * (_SMALL_OBJECTS_BYTES // _LARGEST_SMALL_BYTES)
     for place in range(len(filling)):
         filling[place] = bytes(size)
