@@ -214,3 +214,18 @@ def test_what_a_missing_module_stopped_half_way_is_for_a_person(
     assert not any(check.outcome in ("failed", "raised", "not-run") for check in found.checks)
     written = task(grade(("ДЗ 1", "import bar\n'neuron(x1 + x2)'\nbar()")), "xor-expression")
     assert written.checks[0].outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        "neuron = torch.compile(Gate([1.0, 1.0], -0.5))",
+        "whole = Gate([1.0, 1.0], -0.5)\nwhole.compile()\nneuron = whole",
+        "weights = torch.tensor([1.0, 1.0])\n@torch.compile\ndef neuron(x):\n"
+        "    return torch.heaviside(x @ weights - 0.5, torch.tensor([0.0]))",
+    ],
+    ids=["network", "in-place", "function"],
+)
+def test_compiled_neurons_count_where_there_is_no_compiler(grade, compiled):
+    report = grade(BEFORE, ("Задача 4", compiled), cell_cpu_seconds=20.0, cell_wall_seconds=20.0)
+    assert task(report, "or").points == task(report, "or").possible

@@ -65,6 +65,7 @@ def environment(*, real: bool = False) -> dict[str, str]:
         "MPLBACKEND": "Agg",
         "KINETO_LOG_LEVEL": "99",  # torch's profiler speaks up otherwise
         "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` needs a C++ compiler: code runs as it is
     }
     if sys.platform == "win32":  # sockets and random numbers need it there
         found |= {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP") if name in os.environ}

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeAlias
 import torch
 
 from grader.vgpu.cards import Card
+from grader.vgpu.compiling import compile_nothing
 from grader.vgpu.device import Device
 from grader.vgpu.streams import EventBase, StreamBase
 
@@ -256,7 +257,7 @@ def _refuse_graphs_and_pools() -> None:
     cuda.graph_pool_handle = cuda.graphs.graph_pool_handle = _refuse("a CUDA graph")
     cuda.CUDAGraph = cuda.graphs.CUDAGraph = CUDAGraph
     cuda.graph = cuda.graphs.graph = cuda.make_graphed_callables = _refuse("a CUDA graph")
-    setattr(torch, "compile", _refuse("torch.compile"))  # noqa: B010 - mypy: a function is no variable
+    setattr(torch, "compile", compile_nothing)  # noqa: B010 - mypy: a function is no variable
 
 
 def _scatter(tensor: torch.Tensor, devices: Sequence[int], *_: object) -> tuple[torch.Tensor, ...]:

@@ -320,7 +320,8 @@ def test_dataparallel_over_the_one_card_is_the_module_itself():
     ("statement", "named"),
     [
         ("torch.eye(3, device='cuda').to_sparse()", "sparse"),
-        ("torch.compile(nn.Linear(3, 3))", "torch.compile"),
+        ("torch.compile(nn.Linear(3, 3).cuda())(torch.ones(3).cuda())", "torch.compile"),
+        ("torch.compile(torch.neg)(torch.ones(3, device='cuda'))", "torch.compile"),
         ("torch.cuda.CUDAGraph()", "CUDA graph"),
         ("torch.cuda.memory._record_memory_history()", "memory history"),
         ("torch._C._cuda_customAllocator()", "custom allocator"),
