@@ -32,6 +32,7 @@ _HEADING = re.compile(
     r"|(?:task|homework|question|hw)\s*#?\s*\d+",
     re.IGNORECASE,
 )
+_NOT_COMPARED = re.compile(r"[^\w+\-()]|_")
 _MARKUP = re.compile(r"^[\s#*_>`~\-]+")
 _AROUND = " \t\n.:*_`#–—-"
 _SENTENCE, _SENTENCE_OF_CLAUSES = 9, 5
@@ -82,7 +83,7 @@ def title_text(view: SectionView) -> str:
 
 def normalised(text: str) -> str:
     """Return a text without markup, case and spaces, for comparison with the statement."""
-    return "".join(char for char in text.casefold() if char.isalnum() or char in "+-()")
+    return _NOT_COMPARED.sub("", text.casefold())
 
 
 def text_pieces(view: SectionView) -> tuple[Piece, ...]:
