@@ -16,6 +16,7 @@ from fractions import Fraction
 from grader.checks.answers import find_attempt, find_failure, for_all, read_values
 from grader.checks.candidates import GateObject, find_gate, truth_of
 from grader.checks.expression_grammar import (
+    Exact,
     Expression,
     Neuron,
     SyntaxProblem,
@@ -214,7 +215,7 @@ class XorExpression:
             for neuron, parent in whole.expression.neurons()
         )
 
-    def _sums(self, neuron: Neuron) -> tuple[Fraction, ...]:
+    def _sums(self, neuron: Neuron) -> tuple[Exact, ...]:
         """Return a neuron's sums at points where two different neurons hardly share them all."""
         return tuple(
             value_of(neuron.argument, dict(zip(self.variables, point, strict=False)))
@@ -226,7 +227,7 @@ class XorExpression:
     def _rows(self) -> tuple[tuple[int, ...], ...]:
         return tuple(itertools.product((0, 1), repeat=len(self.variables)))
 
-    def _results(self, expression: Expression, *, at_zero: int = 0) -> tuple[Fraction, ...]:
+    def _results(self, expression: Expression, *, at_zero: int = 0) -> tuple[Exact, ...]:
         return tuple(
             expression.value(dict(zip(self.variables, row, strict=True)), at_zero=at_zero)
             for row in self._rows()
@@ -412,10 +413,10 @@ class XorExpression:
         ]
 
 
-def shown_number(value: Fraction) -> str:
+def shown_number(value: Exact) -> str:
     """Return an exact number as a short decimal, or as a fraction where that is not exact."""
     if value.denominator == 1:
-        return str(value.numerator) if abs(value) < 10**12 else f"{float(value):.6g}"
+        return str(value.numerator) if abs(value.numerator) < 10**12 else f"{float(value):.6g}"
     decimal = f"{float(value):.6g}"
     return decimal if Fraction(decimal) == value else f"{float(value):.12g}"
 

@@ -7,7 +7,7 @@ The grammar, with numbers as plain decimals:
     factor     = {"+" | "-"}, (number | "x1" | "x2" | "(" expression ")" | neuron)
     neuron     = "neuron", "(", expression, ")"
 
-Arithmetic is exact (`fractions.Fraction`), so a sum that is 0 is exactly at the threshold.
+Arithmetic is exact (`int` and `fractions.Fraction`), so a sum of 0 is at the threshold itself.
 """
 
 import re
@@ -61,11 +61,14 @@ class SyntaxProblem(Exception):
         self.found = found
 
 
+Exact = int | Fraction
+
+
 @dataclass(frozen=True, slots=True)
 class Constant:
     """A number."""
 
-    value: Fraction
+    value: Exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +132,27 @@ class Expression:
             for factor in node.factors:
                 self._collect(factor, found, waiting)
 
-    def value(self, inputs: Mapping[str, int], *, at_zero: int = 0) -> Fraction:
+    def value(self, inputs: Mapping[str, int], *, at_zero: int = 0) -> Exact:
         """Return its value; a neuron whose sum is exactly 0 gives `at_zero`."""
         return value_of(self.root, inputs, at_zero=at_zero)
 
 
-def value_of(node: Node, inputs: Mapping[str, int], *, at_zero: int = 0) -> Fraction:
+def value_of(node: Node, inputs: Mapping[str, int], *, at_zero: int = 0) -> Exact:
     """Return the exact value of a node; a neuron whose sum is exactly 0 gives `at_zero`."""
     if isinstance(node, Constant):
         return node.value
     if isinstance(node, Variable):
-        return Fraction(inputs[node.name])
+        return inputs[node.name]
     if isinstance(node, Sum):
         terms = (sign * value_of(term, inputs, at_zero=at_zero) for sign, term in node.terms)
-        return sum(terms, start=Fraction(0))
+        return sum(terms)
     if isinstance(node, Product):
-        product = Fraction(1)
+        product: Exact = 1
         for factor in node.factors:
             product *= value_of(factor, inputs, at_zero=at_zero)
         return product
     inner = value_of(node.argument, inputs, at_zero=at_zero)
-    return Fraction(at_zero if inner == 0 else int(inner > 0))
+    return at_zero if inner == 0 else int(inner > 0)
 
 
 def spelled_plainly(text: str) -> str:
@@ -349,7 +352,8 @@ class _Reader:
         if symbol[0] in "0123456789." and symbol != ".":
             if len(symbol) > MOST_DIGITS or not symbol.isascii():
                 raise self.problem()
-            return Constant(Fraction(self._take()))
+            written = self._take()
+            return Constant(int(written) if written.isdecimal() else Fraction(written))
         if symbol in self._variables:
             return Variable(self._take())
         if symbol.casefold() == self._neuron.casefold() and self._neurons < MOST_NEURONS:
