@@ -75,7 +75,7 @@ class CellRunner:
         shell.cell_tree = None
         file.state.enter(notebook=cell.style == "notebook")
         file.names.before_cell()
-        self._device.begin_cell()
+        self._device.begin_cell(cell.mark)
         self._recorder.begin_cell()
         start = _clock()
         outcome, error, tree = self._run_watched(cell, file, writer)

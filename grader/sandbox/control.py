@@ -65,7 +65,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fork"):
-    """Start a child; beside it travel the child's socket and its log.
+    """Start a child; beside it travel the child's socket, its log, and a pipe.
+
+    In the pipe waits the key with which the virtual GPU's account is sealed. Only native code of
+    the child reads it, before any code of the student's runs.
 
     Attributes:
         cpu_seconds: processor time of the whole submission.

@@ -39,7 +39,7 @@ class Device:
 
     def __init__(self, package: Foreign, start: Start) -> None:
         self._package: Foreign = None
-        self._earlier: DeviceLog | None = None
+        self._mark = 0
         self.state = "none"
         if start.card == REAL:
             package = importlib.import_module("grader.sandbox.real_card").RealCard()
@@ -58,25 +58,21 @@ class Device:
         """The text of ``nvidia-smi``, None without a GPU."""
         return None if self._package is None else self._package.nvidia_smi
 
-    def begin_cell(self) -> None:
-        """Start a new log."""
-        self._earlier = None
+    def begin_cell(self, mark: int) -> None:
+        """Start a new log; the account of the cell carries the mark."""
+        self._mark = mark
         if self._package is not None:
-            self._package.take_log()
+            self._package.take_log(mark)
 
     def in_use(self) -> bool:
         """Return whether the running cell has worked on the device; the log goes on."""
-        if self._package is None:
-            return False
-        self._earlier = join_logs(self._earlier, read_log(self._package.take_log()))
-        return _is_use(self._earlier)
+        return self._package is not None and bool(self._package.is_in_use())
 
     def take_log(self) -> DeviceLog | None:
         """Return what the cell did on the device, None if nothing."""
         if self._package is None:
             return None
-        log = join_logs(self._earlier, read_log(self._package.take_log()))
-        self._earlier = None
+        log = read_log(self._package.take_log(self._mark))
         return log if _is_use(log) else None
 
     @contextmanager
@@ -122,40 +118,7 @@ def read_log(log: Foreign) -> DeviceLog:
         refusal_count=log.refusal_count,
         linear_calls=log.linear_calls,
         linear_refused=log.linear_refused,
-    )
-
-
-def join_logs(earlier: DeviceLog | None, later: DeviceLog) -> DeviceLog:
-    """Return the log of a cell whose log was looked at while it ran."""
-    if earlier is None:
-        return later
-    by_dtype = dict(earlier.by_dtype)
-    for name, use in later.by_dtype.items():
-        by_dtype[name] = _join_uses(by_dtype.get(name, DtypeUse()), use)
-    return DeviceLog(
-        allocated_before=earlier.allocated_before,
-        reserved_before=earlier.reserved_before,
-        allocated_after=later.allocated_after,
-        reserved_after=later.reserved_after,
-        peak_allocated=max(earlier.peak_allocated, later.peak_allocated),
-        peak_reserved=max(earlier.peak_reserved, later.peak_reserved),
-        fits_before=earlier.fits_before,
-        by_dtype=by_dtype,
-        refusals=(earlier.refusals + later.refusals)[:MOST_REFUSALS],
-        refusal_count=earlier.refusal_count + later.refusal_count,
-        linear_calls=earlier.linear_calls + later.linear_calls,
-        linear_refused=earlier.linear_refused + later.linear_refused,
-    )
-
-
-def _join_uses(first: DtypeUse, second: DtypeUse) -> DtypeUse:
-    larger = first if first.largest_bytes >= second.largest_bytes else second
-    return DtypeUse(
-        largest_bytes=larger.largest_bytes,
-        allocations=first.allocations + second.allocations,
-        largest_refused_bytes=max(first.largest_refused_bytes, second.largest_refused_bytes),
-        refusals=first.refusals + second.refusals,
-        largest_beside_bytes=larger.largest_beside_bytes,
+        account=log.account,
     )
 
 

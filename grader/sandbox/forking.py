@@ -10,6 +10,7 @@ import time
 
 from grader.model import Limits
 from grader.sandbox import control, launch
+from grader.sandbox.account import KEY_BYTES
 from grader.sandbox.ending import ServerFailed
 from grader.sandbox.rlimits import LOG_BYTES
 
@@ -71,14 +72,16 @@ class ForkServer:
         """
         mine, theirs = socket.socketpair()
         log = _open_log()
+        key = os.urandom(KEY_BYTES)
+        waiting = _pipe_with(key)
         request = control.Fork(
             cpu_seconds=max(1, int(limits.submission_seconds)),
             memory_bytes=limits.memory_bytes,
             threads=limits.threads,
         )
         try:
-            with theirs:
-                fds = [theirs.fileno(), log]
+            with theirs, os.fdopen(waiting, "rb"):
+                fds = [theirs.fileno(), log, waiting]
                 socket.send_fds(self._control, [control.encode(request)], fds)
             pid, pidfd = self._take_forked()
         except (OSError, ServerGone, ServerFailed) as error:
@@ -87,7 +90,7 @@ class ForkServer:
             if isinstance(error, OSError):
                 raise ServerGone(str(error)) from error
             raise
-        return ForkedProcess(self, mine, log, pid, pidfd)
+        return ForkedProcess(self, mine, log, pid, pidfd, key)
 
     def find_end(self, pid: int, seconds: float) -> control.Ended | None:
         """Return how a child ended, None if it has not within `seconds`.
@@ -155,7 +158,13 @@ class ForkedProcess:
     """A forked child; implements `grader.sandbox.child_session.Process`."""
 
     def __init__(
-        self, server: ForkServer, connection: socket.socket, log: int, pid: int, pidfd: int
+        self,
+        server: ForkServer,
+        connection: socket.socket,
+        log: int,
+        pid: int,
+        pidfd: int,
+        key: bytes,
     ) -> None:
         self._server = server
         self._log = log
@@ -163,6 +172,7 @@ class ForkedProcess:
         self._pidfd = pidfd
         self._ended = False
         self.connection = connection
+        self.key = key
 
     def find_end(self, seconds: float) -> control.Ended | None:
         """Wait for its end; None if it lives on.
@@ -194,6 +204,14 @@ class ForkedProcess:
         if self._ended:
             return ""
         return os.pread(self._log, LOG_BYTES, 0).rstrip(b"\0").decode(errors="replace")
+
+
+def _pipe_with(data: bytes) -> int:
+    """Return the end of a pipe at which a few bytes wait."""
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    return reading
 
 
 def _open_log() -> int:

@@ -56,6 +56,7 @@ class RunCell(
         cpu_seconds: processor time after which it is interrupted.
         device_seconds: the same for a cell that works on the device.
         line: first line of the cell in its file, from 1, for scripts.
+        mark: a number for `DeviceLog.account`, which nobody can have known before.
     """
 
     index: int
@@ -65,6 +66,7 @@ class RunCell(
     cpu_seconds: float
     device_seconds: float
     line: int = 1
+    mark: int = 0
 
 
 class ListNames(
@@ -279,7 +281,10 @@ class DeviceRefusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class DeviceLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a cell did on the device, from the device's own log; see `grader.vgpu.MemoryLog`."""
+    """What a cell did on the device, from the device's own log; see `grader.vgpu.MemoryLog`.
+
+    `account` is the native core's own count of it, sealed: `grader.sandbox.account`.
+    """
 
     allocated_before: int
     reserved_before: int
@@ -293,6 +298,7 @@ class DeviceLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     refusal_count: int = 0
     linear_calls: int = 0
     linear_refused: int = 0
+    account: bytes = b""
 
 
 class TensorFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -69,8 +69,16 @@ class RealCard:
         self._watch.__enter__()  # type: ignore[no-untyped-call]  # for the life of the process
         self._before = _Figures.now()
 
-    def take_log(self) -> MemoryLog:
-        """Return what happened since the last call, and begin anew."""
+    def is_in_use(self) -> bool:
+        """Tell whether the card has done anything since the log was taken."""
+        before, after, watch = self._before, _Figures.now(), self._watch
+        changed = (before.allocated, before.reserved) != (after.allocated, after.reserved)
+        refused = _since(before.refusals, after.refusals)
+        return bool(watch.tallies or watch.linear_calls or refused or changed)
+
+    def take_log(self, mark: int = 0) -> MemoryLog:
+        """Return what happened since the last call, and begin anew; there is no sealed account."""
+        del mark
         before, after, watch = self._before, _Figures.now(), self._watch
         log = MemoryLog(
             allocated_before=before.allocated,

@@ -148,6 +148,14 @@ def _install_device(core: str) -> str:
     return "virtual"
 
 
+def _take_key(descriptor: int) -> None:
+    """Let the virtual GPU seal its account, where there is one; locking in closes the pipe."""
+    from grader import vgpu
+
+    if vgpu.is_installed():
+        vgpu.take_key(descriptor)
+
+
 def _ensure_one_thread() -> None:
     """Refuse to fork with a second thread: a lock that it holds would stay locked in children."""
     threads = len(list(Path("/proc/self/task").iterdir()))
@@ -180,7 +188,7 @@ class Server:
     def _take_message(self) -> bool:
         """Answer the judge's next message; return False at the end."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._connection, control.MOST_BYTES, 2)
+            data, descriptors, _, _ = socket.recv_fds(self._connection, control.MOST_BYTES, 3)
         except OSError:
             return False
         if not data:
@@ -197,14 +205,14 @@ class Server:
                 os.close(descriptor)
         return True
 
-    def _fork(self, fork: control.Fork, socket_fd: int, log_fd: int) -> None:
+    def _fork(self, fork: control.Fork, socket_fd: int, log_fd: int, key_fd: int) -> None:
         trees = self._jail.trees
         if trees is not None:
             trees.before_fork()
         try:
             pid = os.fork()
             if pid == 0:
-                _be_child(self._jail, fork, socket_fd, log_fd)
+                _be_child(self._jail, fork, socket_fd, log_fd, key_fd)
         finally:
             if trees is not None:
                 trees.after_fork()
@@ -256,10 +264,13 @@ class _Child:
         self.over: Literal["", "memory", "threads"] = ""
 
 
-def _be_child(prepared: jail.Jail, fork: control.Fork, socket_fd: int, log_fd: int) -> NoReturn:
+def _be_child(
+    prepared: jail.Jail, fork: control.Fork, socket_fd: int, log_fd: int, key_fd: int
+) -> NoReturn:
     """Lock this process in and serve the judge from it; ends with the process."""
     code = control.CHILD_FAILED
     try:
+        _take_key(key_fd)
         jail.lock_down(prepared, fork, socket_fd, log_fd)
         channel = Channel(jail.SOCKET)
         start = channel.receive()

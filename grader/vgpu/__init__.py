@@ -37,11 +37,13 @@ __all__ = [
     "find_card",
     "find_profile",
     "install",
+    "is_in_use",
     "is_installed",
     "memory_state",
     "nvidia_smi",
     "reset",
     "scratch",
+    "take_key",
     "take_log",
 ]
 
@@ -123,9 +125,30 @@ def reset(
     _device().reset(find_card_named(card), find_profile_named(profile), seed=seed)
 
 
-def take_log() -> MemoryLog:
-    """Return what happened on the device since the last call or reset."""
-    return _device().take_log()
+def take_key(descriptor: int) -> None:
+    """Let the native core seal its account of the device with the 16 bytes at a descriptor.
+
+    They never become an object of Python's, where student code would find them. Once in a process,
+    before `reset`; a process forked from it seals nothing.
+
+    Raises:
+        RuntimeError: no key waits there, or there is one already.
+    """
+    _device().core.take_key(descriptor)
+
+
+def take_log(mark: int = 0) -> MemoryLog:
+    """Return what happened on the device since the last call or reset.
+
+    Args:
+        mark: stands in the sealed account, where there is one.
+    """
+    return _device().take_log(mark)
+
+
+def is_in_use() -> bool:
+    """Tell whether the device has done anything since `take_log`; the log goes on."""
+    return _device().is_in_use()
 
 
 @contextmanager

@@ -174,18 +174,16 @@ def _allocation_functions(device: Device) -> dict[str, Callable[..., Any]]:
     def set_fraction(fraction: float, _index: int) -> None:
         with device.settled() as allocator:
             allocator.set_memory_fraction(fraction)
+            device.core.limit_fraction(fraction)
 
     def raw_allocate(nbytes: int, stream: int = 0) -> int:
-        with device.settled() as allocator:
-            block = allocator.malloc(nbytes, stream)
-            return 0 if block is None else block.ptr
+        del stream  # everything happens at once
+        address: int = device.core.raw_allocate(nbytes)
+        return address
 
     def raw_delete(address: int) -> None:
-        with device.settled() as allocator:
-            block = allocator.live.get(address)
-            if block is None:
-                raise RuntimeError(f"invalid device pointer: {address:#x}")
-            allocator.free(block)
+        if not device.core.raw_delete(address):
+            raise RuntimeError(f"invalid device pointer: {address:#x}")
 
     return {
         "_cuda_emptyCache": empty_cache,

@@ -12,7 +12,7 @@ import torch
 from grader.vgpu.allocator import CachingAllocator, Config, DeviceMemory, OutOfMemory
 from grader.vgpu.blocks import Block
 from grader.vgpu.cards import Card
-from grader.vgpu.log import KEPT_REFUSALS, MemoryLog, Refusal, Tally, Timeline
+from grader.vgpu.log import KEPT_REFUSALS, MemoryLog, Refusal, Tally, Timeline, name_dtype
 from grader.vgpu.profiles import PROFILES, Profile
 
 Native: TypeAlias = Any
@@ -32,16 +32,6 @@ _NO_FORK = (
 )
 
 _numbers = itertools.count(1)
-
-
-def dtype_names() -> dict[int, str]:
-    """Return the names of element types by PyTorch's number of the type (`c10::ScalarType`)."""
-    names = [
-        *("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"),
-        *("complex32", "complex64", "complex128", "bool", "qint8", "quint8", "qint32", "bfloat16"),
-    ]
-    later = {23: "float8_e5m2", 24: "float8_e4m3fn", 25: "float8_e5m2fnuz", 26: "float8_e4m3fnuz"}
-    return {**dict(enumerate(names)), 27: "uint16", 28: "uint32", 29: "uint64", **later}
 
 
 class Ledger:
@@ -90,7 +80,6 @@ class Device:
         self.lock = threading.Lock()
         self.live: dict[int, tuple[Callable[[Block], None], Block, int, int]] = {}
         self.forked = False
-        self.names = dtype_names()
         core.install(self.birth, OutOfMemory, *_placement())
         self.base, span = core.arena()
         self._slot_bytes = span // _SLOTS
@@ -130,7 +119,7 @@ class Device:
         )
         self.core.use_workspaces(self.ledger.workspace_set, self.ledger.workspace_bytes)
         self.generator = self.core.default_generator()
-        self.core.take_linear()
+        self.core.read_account(0)
         self._stretch: _Stretch | None = _Stretch(self.ledger.allocator)
 
     def _addresses(self, slot: int) -> tuple[int, int]:
@@ -217,7 +206,7 @@ class Device:
             )
 
     def _dtype_name(self, code: int) -> str:
-        return "" if code == _INTERNAL else self.names.get(code, f"dtype{code}")
+        return "" if code == _INTERNAL else name_dtype(code)
 
     def _bury(self, dead: Iterable[int]) -> None:
         live = self.live
@@ -237,15 +226,30 @@ class Device:
 
     def settle(self) -> None:
         """Tell the allocator of every death so far; the lock is held."""
-        dead = self.core.take_deaths()
-        if dead is not None:
-            self._bury(dead)
+        self.core.settle(self._bury)
 
-    def take_log(self) -> MemoryLog:
-        """Return what happened since the last call, and begin a new stretch."""
-        calls, refused = self.core.take_linear()
+    def is_in_use(self) -> bool:
+        """Tell whether anything was asked for, or given back, since the log was taken.
+
+        Without the lock: a signal's handler asks, and the thread that it interrupts may hold it.
+        """
+        stretch, allocator = self._stretch, self._main.allocator
+        if stretch is None:
+            return True  # a scratch ledger is in use, to read what is on the device
+        before = stretch.allocated_before, stretch.reserved_before
+        changed = before != (allocator.allocated(), allocator.reserved())
+        return bool(stretch.births or stretch.refusal_count or changed)
+
+    def take_log(self, mark: int = 0) -> MemoryLog:
+        """Return what happened since the last call, and begin a new stretch.
+
+        Args:
+            mark: stands in the sealed account, with the number of readings before it that had the
+                same one.
+        """
         with self.lock:
             self.settle()
+            account, calls, refused = self.core.read_account(mark)
             allocator = self._main.allocator
             stretch = self._stretch or _Stretch(allocator)
             allocated, reserved = allocator.allocated(), allocator.reserved()
@@ -266,6 +270,7 @@ class Device:
                 linear_calls=calls,
                 linear_refused=refused,
                 timeline=stretch.timeline.freeze((stretch.births, allocated, reserved)),
+                account=account,
             )
             self._stretch = _Stretch(allocator)
         return log
@@ -283,14 +288,13 @@ class Device:
                 self._scratch = Ledger(self.card, self.profile, addresses, Config(None))
             stretch, self._stretch = self._stretch, None
             self._use(self._scratch)
-        counted = self.core.take_linear()
+            self.core.begin_scratch()
         try:
             yield
         finally:
-            self.core.take_linear()
-            self.core.add_linear(*counted)
             with self.lock:
                 self.settle()
+                self.core.end_scratch()
                 self._stretch = stretch
                 self._use(self._main)
             self.generator.set_state(state)

@@ -12,6 +12,24 @@ KEPT_REFUSALS = 16
 TIMELINE_POINTS = 64
 
 
+def dtype_names() -> dict[int, str]:
+    """Return the names of element types by PyTorch's number of the type (`c10::ScalarType`)."""
+    names = [
+        *("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"),
+        *("complex32", "complex64", "complex128", "bool", "qint8", "quint8", "qint32", "bfloat16"),
+    ]
+    later = {23: "float8_e5m2", 24: "float8_e4m3fn", 25: "float8_e5m2fnuz", 26: "float8_e4m3fnuz"}
+    return {**dict(enumerate(names)), 27: "uint16", 28: "uint32", 29: "uint64", **later}
+
+
+def name_dtype(code: int) -> str:
+    """Return the name of an element type by that number, ``dtype42`` where it has none here."""
+    return _NAMES.get(code, f"dtype{code}")
+
+
+_NAMES = dtype_names()
+
+
 @dataclass(frozen=True, slots=True)
 class DtypeLog:
     """The tensors of one dtype that were asked for.
@@ -63,6 +81,7 @@ class MemoryLog:
         linear_calls: how often a linear layer was applied, or tried, to a tensor on the device.
         linear_refused: how often that ended in a refusal.
         timeline: (births so far, allocated, reserved), at most `TIMELINE_POINTS` of them.
+        account: the same by the native core's own count, sealed; empty where there is no key.
     """
 
     allocated_before: int
@@ -78,6 +97,7 @@ class MemoryLog:
     linear_calls: int = 0
     linear_refused: int = 0
     timeline: tuple[tuple[int, int, int], ...] = ()
+    account: bytes = b""
 
 
 class Tally:

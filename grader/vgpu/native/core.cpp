@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 #include <torch/csrc/utils/pybind.h>
 
+#include "account.cpp"
 #include "device.cpp"
 #include "fallback.cpp"
 #include "generator.cpp"
@@ -33,8 +34,8 @@ thread_local std::vector<uint64_t> workspace_sets_seen;
 std::mutex workspaces_mutex;
 std::unordered_map<uint64_t, std::vector<c10::DataPtr>> workspaces;
 
-std::atomic<int64_t> linear_calls{0};
-std::atomic<int64_t> linear_refused{0};
+// Memory that was asked for without a tensor (torch.cuda.caching_allocator_alloc), by address.
+std::unordered_map<uintptr_t, c10::DataPtr> raw;
 
 std::string words_of_error() {
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
@@ -59,9 +60,33 @@ std::string words_of_error() {
   throw c10::Error({__func__, __FILE__, static_cast<uint32_t>(__LINE__)}, words_of_error());
 }
 
-py::object dead_addresses() {
-  const std::vector<uintptr_t> dead = take_deaths();
-  return dead.empty() ? py::none() : py::object(py::cast(dead));
+py::object addresses(const std::vector<Death>& dead) {
+  if (dead.empty()) {
+    return py::none();
+  }
+  py::list found(dead.size());
+  for (size_t i = 0; i < dead.size(); ++i) {
+    found[i] = dead[i].address;
+  }
+  return std::move(found);
+}
+
+// False, with an exception set, where the ledger would be broken off: by a signal that waits already,
+// or because the stack of calls is too deep for its own.
+bool may_decide() {
+  constexpr int its_depth = 30;
+  if (PyErr_CheckSignals() != 0) {
+    return false;
+  }
+  int entered = 0;
+  while (entered < its_depth && Py_EnterRecursiveCall("") == 0) {
+    ++entered;
+  }
+  const bool deep_enough = entered == its_depth;
+  while (entered-- > 0) {
+    Py_LeaveRecursiveCall();
+  }
+  return deep_enough;
 }
 
 const char* state_name(Values values) {
@@ -75,17 +100,24 @@ const char* state_name(Values values) {
 
 }  // namespace
 
-uintptr_t ledger_birth(size_t nbytes, at::ScalarType dtype) {
+Born ledger_birth(size_t nbytes, at::ScalarType dtype) {
   py::gil_scoped_acquire gil;
   TORCH_CHECK(ledger.birth != nullptr, "vgpu: the virtual GPU is not set up");
-  const py::object dead = dead_addresses();
-  const auto address = py::reinterpret_steal<py::object>(PyObject_CallFunction(
-      ledger.birth, "niO", static_cast<Py_ssize_t>(nbytes),
-      dtype == at::ScalarType::Undefined ? -1 : static_cast<int>(dtype), dead.ptr()));
-  if (!address) {
+  if (!may_decide()) {
     throw_error();
   }
-  return PyLong_AsSize_t(address.ptr());
+  const int code = dtype == at::ScalarType::Undefined ? -1 : static_cast<int>(dtype);
+  const std::vector<Death> dead = take_deaths();
+  Birth birth(account(), nbytes, code, dead);
+  const auto address = py::reinterpret_steal<py::object>(PyObject_CallFunction(
+      ledger.birth, "niO", static_cast<Py_ssize_t>(nbytes), code, addresses(dead).ptr()));
+  if (!address) {
+    if (PyErr_ExceptionMatches(ledger.refused)) {
+      birth.refused();
+    }
+    throw_error();
+  }
+  return {PyLong_AsSize_t(address.ptr()), birth.accepted()};
 }
 
 void ledger_workspace() {
@@ -143,10 +175,7 @@ void ledger_check_devices(const c10::FunctionSchema& schema, c10::ArrayRef<c10::
   }
 }
 
-void ledger_linear(bool refused) {
-  ++linear_calls;
-  linear_refused += refused;
-}
+void ledger_linear(bool refused) { account().note_linear(refused); }
 
 }  // namespace vgpu
 
@@ -154,6 +183,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
   using namespace vgpu;
   module.def("install", [](py::object birth, py::object refused, py::object mixes_scalars,
                            py::object check_devices) {
+    account().note_setup();
     arena().reserve();
     become_device();
     register_attention_choice();
@@ -168,9 +198,24 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
     set_real_limit(one_tensor);
     arena().set_budget(altogether);
   });
-  module.def("begin_epoch", &begin_epoch);
+  module.def("begin_epoch", [] {
+    account().note_setup();
+    begin_epoch();
+  });
   module.def("live_blocks", &live_blocks);
-  module.def("take_deaths", &dead_addresses);
+  // Call with the addresses of what has died, if anything has.
+  module.def("settle", [](const py::object& bury) {
+    SignalsHeld held;
+    if (!may_decide()) {
+      throw py::error_already_set();
+    }
+    const std::vector<Death> dead = take_deaths();
+    if (!dead.empty()) {
+      account().tell(dead);
+      bury(addresses(dead));
+      account().told(dead);
+    }
+  });
   module.def("set_multi_processors", [](int64_t count, int64_t threads_each) {
     set_multi_processors(count, threads_each);
     set_grid_limit(count * (threads_each / 256));
@@ -189,13 +234,29 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
     dropped.swap(workspaces[set]);
     workspaces.erase(set);
   });
-  module.def("take_linear", [] {
-    return std::make_pair(linear_calls.exchange(0), linear_refused.exchange(0));
+  // The key does not pass through Python: student code finds every object that there ever is.
+  module.def("take_key", [](int descriptor) { account().take_key(descriptor); });
+  // The sealed account, and how often a linear layer was applied and refused, since the last call.
+  module.def("read_account", [](uint64_t mark) {
+    const Account::Reading reading = account().read(mark);
+    const auto& words = reading.sealed;
+    return py::make_tuple(
+        py::bytes(reinterpret_cast<const char*>(words.data()), words.size() * sizeof(uint64_t)),
+        reading.linear_calls, reading.linear_refused);
   });
-  module.def("add_linear", [](int64_t calls, int64_t refused) {
-    linear_calls += calls;
-    linear_refused += refused;
+  // What happens in between is a question's, not the submission's.
+  module.def("begin_scratch", [] { account().turn(/*apart=*/true); });
+  module.def("end_scratch", [] { account().turn(/*apart=*/false); });
+  module.def("limit_fraction", [](double fraction) { account().limit_fraction(fraction); });
+  module.def("raw_allocate", [](size_t nbytes) {
+    c10::DataPtr memory = allocate(nbytes, at::ScalarType::Undefined);
+    const auto address = reinterpret_cast<uintptr_t>(memory.get());
+    if (address != 0) {
+      raw[address] = std::move(memory);
+    }
+    return address;
   });
+  module.def("raw_delete", [](uintptr_t address) { return raw.erase(address) != 0; });
   module.def("storage_state", [](const at::Tensor& tensor) -> py::object {
     const Block* block = block_of(tensor);
     if (block == nullptr) {

@@ -7,10 +7,17 @@
 
 #include <cstdint>
 
+#include "account.h"
+
 namespace vgpu {
 
-// Address of the memory for a new storage. Throws c10::OutOfMemoryError, or what the ledger says.
-uintptr_t ledger_birth(size_t nbytes, at::ScalarType dtype);
+struct Born {
+  uintptr_t address = 0;
+  Counted counted = Counted::not_at_all;
+};
+
+// The memory for a new storage. Throws c10::OutOfMemoryError, or what the ledger says.
+Born ledger_birth(size_t nbytes, at::ScalarType dtype);
 
 // The memory a cuBLAS handle takes on its first use in a thread.
 void ledger_workspace();

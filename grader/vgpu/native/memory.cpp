@@ -4,8 +4,6 @@
 #include <Python.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -13,6 +11,7 @@
 #include <map>
 
 #include "ledger.h"
+#include "signals.h"
 
 namespace vgpu {
 namespace {
@@ -24,7 +23,7 @@ constexpr size_t real_from_birth_bytes = size_t{64} << 10;
 size_t real_limit_bytes = size_t{64} << 20;
 
 std::mutex deaths_mutex;
-std::vector<uintptr_t> deaths;
+std::vector<Death> deaths;
 std::atomic<uint64_t> epoch{0};
 std::atomic<int64_t> live{0};
 
@@ -50,7 +49,7 @@ void bury(void* context) {
   --live;
   if (block->epoch == epoch) {
     std::lock_guard<std::mutex> lock(deaths_mutex);
-    deaths.push_back(reinterpret_cast<uintptr_t>(block->data));
+    deaths.push_back({reinterpret_cast<uintptr_t>(block->data), block->nbytes, block->counted});
   }
   delete block;
 }
@@ -61,26 +60,6 @@ struct DeviceAllocator final : c10::Allocator {
   void copy_data(void* destination, const void* source, size_t nbytes) const override {
     std::memcpy(destination, source, nbytes);
   }
-};
-
-// An interrupt raised inside the ledger would leave it half changed: hold signals back until it
-// returns.
-class SignalsHeld {
- public:
-  SignalsHeld() {
-    sigset_t all;
-    sigfillset(&all);
-    for (int fatal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
-      sigdelset(&all, fatal);
-    }
-    pthread_sigmask(SIG_BLOCK, &all, &before_);
-  }
-  ~SignalsHeld() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsHeld(const SignalsHeld&) = delete;
-  SignalsHeld& operator=(const SignalsHeld&) = delete;
-
- private:
-  sigset_t before_{};
 };
 
 }  // namespace
@@ -184,12 +163,13 @@ c10::DataPtr allocate(size_t nbytes, at::ScalarType dtype) {
   if (nbytes == 0) {
     return {nullptr, device};
   }
-  uintptr_t address = 0;
+  Born born;
   {
     SignalsHeld held;
-    address = ledger_birth(nbytes, dtype);
+    born = ledger_birth(nbytes, dtype);
   }
-  auto* block = new Block{reinterpret_cast<char*>(address), nbytes, epoch, Values::fresh, {}};
+  auto* block = new Block{reinterpret_cast<char*>(born.address), nbytes, epoch, born.counted,
+                          Values::fresh, {}};
   ++live;
   {
     std::lock_guard<std::mutex> lock(blocks_mutex);
@@ -293,7 +273,7 @@ void set_unknown(Block& block) {
   block.pattern.reset();
 }
 
-std::vector<uintptr_t> take_deaths() {
+std::vector<Death> take_deaths() {
   std::lock_guard<std::mutex> lock(deaths_mutex);
   return std::exchange(deaths, {});
 }

@@ -11,6 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "account.h"
+
 namespace vgpu {
 
 // What is known about the bytes of a storage.
@@ -26,6 +28,7 @@ struct Block {
   char* data;
   size_t nbytes;
   uint64_t epoch;
+  Counted counted;
   Values values;
   at::Tensor pattern;
 };
@@ -85,9 +88,9 @@ bool covers_storage(const at::Tensor& tensor);
 void set_pattern(Block& block, at::Tensor pattern);
 void set_unknown(Block& block);
 
-// Addresses of storages that died since the last call, oldest first. What died before the last
-// reset is forgotten with its ledger.
-std::vector<uintptr_t> take_deaths();
+// Storages that died since the last call, oldest first. What died before the last reset is forgotten
+// with its ledger.
+std::vector<Death> take_deaths();
 size_t live_blocks();
 void begin_epoch();
 
