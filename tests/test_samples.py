@@ -66,6 +66,8 @@ def test_a_sample_gets_what_it_expects(server, once, sample):
     judge = Judge(load_assignment("intro-to-torch"), server, card=card, profile=profile)
     report = once.report(judge, read_submission(sample))
     assert not differences(expected, report), "\n".join(differences(expected, report))
+    notes = [code for task in report.tasks for check in task.checks for code, _ in check.staff]
+    assert "judge.anomaly" not in notes
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

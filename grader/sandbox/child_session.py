@@ -1,5 +1,6 @@
 """The judge's side of one living child: it asks with a deadline, and ends the child."""
 
+import secrets
 import time
 from types import TracebackType
 from typing import NoReturn, Protocol, Self, TypeVar
@@ -8,6 +9,7 @@ import msgspec
 
 from grader.model import Limits, Outcome
 from grader.sandbox import wire
+from grader.sandbox.audit import Audit
 from grader.sandbox.control import CHILD_FAILED, Ended
 from grader.sandbox.ending import ChildFailed, ChildGone, ServerFailed, read_ending
 from grader.sandbox.protocol import CellDone, Failed, ProtocolError, Ready, RunCell, Start
@@ -26,6 +28,11 @@ class Process(Protocol):
     @property
     def connection(self) -> wire.Connection:
         """Where its messages come from and go to."""
+        ...
+
+    @property
+    def key(self) -> bytes:
+        """What the virtual GPU's account is sealed with; empty where it has no key."""
         ...
 
     def find_end(self, seconds: float) -> Ended | None:
@@ -51,7 +58,8 @@ class ChildSession:
     Implements `grader.checks.view.Child`.
 
     Attributes:
-        anomalies: what broke the protocol, for the instructor only.
+        anomalies: what broke the protocol, or contradicts what the device did; for the instructor
+            only.
         device: ``virtual``, ``none`` or ``unavailable: CODE``.
     """
 
@@ -78,6 +86,8 @@ class ChildSession:
             reason = ready.text if isinstance(ready, Failed) else type(ready).__name__
             raise ServerFailed("sandbox.child-not-ready", {"reason": reason})
         self.device = ready.device
+        due = ready.device == "virtual" and process.key
+        self._audit = Audit(process.key, start.card) if due else None
 
     def __enter__(self) -> Self:
         return self
@@ -132,12 +142,19 @@ class ChildSession:
         Raises:
             ChildGone: as `ask`.
         """
+        mark = secrets.randbits(63)
+        marked = msgspec.structs.replace(cell, mark=mark)
         try:
-            done = self.ask(cell, CellDone, seconds=seconds_wall)
+            done = self.ask(marked, CellDone, seconds=seconds_wall)
         except ChildFailed as error:
             self._end_tampered(f"the child reports a failure of its own: {error}")
         if done.index != cell.index:
             self._end_tampered(f"the child sent cell {done.index} for cell {cell.index}")
+        if done.device is not None and self._audit is not None:
+            contradiction = self._audit.find_contradiction(done.device, mark)
+            if contradiction is not None:
+                self.anomalies.append(contradiction)
+                self._audit = None  # what follows would contradict it too
         return done
 
     def log_text(self) -> str:
