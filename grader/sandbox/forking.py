@@ -80,7 +80,7 @@ class ForkServer:
             threads=limits.threads,
         )
         try:
-            with theirs, os.fdopen(waiting, "rb"):
+            with theirs:
                 fds = [theirs.fileno(), log, waiting]
                 socket.send_fds(self._control, [control.encode(request)], fds)
             pid, pidfd = self._take_forked()
@@ -90,6 +90,8 @@ class ForkServer:
             if isinstance(error, OSError):
                 raise ServerGone(str(error)) from error
             raise
+        finally:
+            os.close(waiting)
         return ForkedProcess(self, mine, log, pid, pidfd, key)
 
     def find_end(self, pid: int, seconds: float) -> control.Ended | None:
