@@ -206,6 +206,19 @@ def test_an_account_of_an_earlier_cell_is_noticed(grade, monkeypatch):
     assert points(grade(*sections)) == {"oom.out-of-memory": 100}
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        "vgpu.reset(device.card)",
+        "survives(core.install, refuse, OutOfMemory, print, print)",
+        "survives(vgpu.take_key, 0)",
+    ],
+)
+def test_setting_the_device_up_again_is_noticed_whatever_it_is_for(grade, again):
+    report = grade((REFUSED, f"{FOUND}{again}\nmake(9)"))
+    assert noticed(report) == ["the device was set up again while the submission ran"]
+
+
 def test_one_contradiction_is_told_of_once_a_child(grade):
     forged = FOUND + FORGED["refusal-counted"][1]
     report = grade((REFUSED, forged), (LARGEST, forged), (FILLED, forged))

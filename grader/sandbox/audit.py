@@ -45,12 +45,12 @@ class Audit:
 
 
 def _contradictions(log: DeviceLog, account: Account, card: Card, mark: int) -> Iterator[str]:
+    if account.setups != 1:
+        yield "the device was set up again while the submission ran"
     if account.mark != mark:
         yield "the account of the device is not of this cell"
     if account.reading != 1:  # 0 was when the cell began
         yield "somebody else took the log of the device while the cell ran"
-    if account.setups != 1:
-        yield "the device was set up again while the submission ran"
     yield from _miscounted(log, account)
     yield from _of_another_size(log, account, card)
 
@@ -81,7 +81,7 @@ def _differs(what: str, said: int, done: Range | int) -> Iterator[str]:
     span = Range(done, done) if isinstance(done, int) else done
     if not span.holds(said):
         counted = str(span.least) if span.least == span.most else f"{span.least} to {span.most}"
-        yield f"the log of the device says {said} {what}, its core counted {counted}"
+        yield f"{what}: the log of the device says {said}, its core counted {counted}"
 
 
 # ------------------------------------------------------------------ sizes
@@ -100,11 +100,11 @@ def _of_another_size(log: DeviceLog, account: Account, card: Card) -> Iterator[s
             f"the log of the device says that {log.fits_before} bytes fitted when the cell began, "
             f"and at least {least_fit} did"
         )
-    needed = account.least_refused_bytes
+    refused = [] if account.least_refused_bytes is None else [account.least_refused_bytes]
     if log.refusal_count > account.refusals.least:
-        needed = min(account.most_doubtful_bytes, needed or account.most_doubtful_bytes)
-    if needed is not None and needed + _SLACK_BYTES <= allowed:
+        refused.append(account.most_doubtful_bytes)
+    if refused and min(refused) + _SLACK_BYTES <= allowed:
         yield (
-            f"the device refused where at most {needed} bytes were in use and asked for, "
+            f"the device refused where at most {min(refused)} bytes were in use and asked for, "
             f"and {card.name} has {allowed}"
         )
