@@ -55,7 +55,7 @@ class Account:
 
     Attributes:
         mark: what the reading was asked for with.
-        reading: how many readings before it had the same mark.
+        reading: its number, from 1; the first is when the device is set up.
         setups: how often the device was set up since it has its key.
         lowest_fraction: the smallest part of the card that the allocator was limited to so far.
         linear_calls: how often a linear layer was applied, or tried.

@@ -150,7 +150,7 @@ class ChildSession:
             self._end_tampered(f"the child reports a failure of its own: {error}")
         if done.index != cell.index:
             self._end_tampered(f"the child sent cell {done.index} for cell {cell.index}")
-        if done.device is not None and self._audit is not None:
+        if self._audit is not None:
             contradiction = self._audit.find_contradiction(done.device, mark)
             if contradiction is not None:
                 self.anomalies.append(contradiction)

@@ -244,8 +244,7 @@ class Device:
         """Return what happened since the last call, and begin a new stretch.
 
         Args:
-            mark: stands in the sealed account, with the number of readings before it that had the
-                same one.
+            mark: stands in the sealed account, with the number of the reading.
         """
         with self.lock:
             self.settle()

@@ -227,8 +227,7 @@ void Account::forget_key() {
 // ------------------------------------------------------------------ a reading
 
 Account::Reading Account::read(uint64_t mark) {
-  reading_ = mark == mark_ ? reading_ + 1 : 0;
-  mark_ = mark;
+  ++readings_;
   uint64_t held = perhaps_held_;
   for (Birth* birth : under_way_) {
     birth->doubtful_ = true;
@@ -249,7 +248,7 @@ Account::Reading Account::read(uint64_t mark) {
   Reading reading{{}, linear_calls.exchange(0), linear_refused.exchange(0)};
   if (keyed_) {
     const Stretch& now = stretch_;
-    reading.sealed = {mark_, reading_, setups_, std::bit_cast<uint64_t>(lowest_fraction_),
+    reading.sealed = {mark, readings_, setups_, std::bit_cast<uint64_t>(lowest_fraction_),
                       reading.linear_calls, reading.linear_refused,
                       now.refusals.least, now.refusals.most, now.peak.least, now.peak.most,
                       now.reach_before, now.least_refused, now.most_doubtful};

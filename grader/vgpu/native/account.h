@@ -118,7 +118,7 @@ class Account {
   uint64_t small_ = 0, large_ = 0;               // how many they are, at most
   uint64_t largest_segment_ = 0, segments_ = 0;  // bytes that births have asked of the driver, at most
   double lowest_fraction_ = 1.0;
-  uint64_t mark_ = 0, reading_ = 0, setups_ = 0;
+  uint64_t readings_ = 0, setups_ = 0;
 };
 
 Account& account();

@@ -36,5 +36,6 @@ def test_a_log_with_anything_at_all_in_it_is_a_contradiction_and_no_error():
     )  # fmt: skip
     audit = Audit(KEY, "Tesla T4")
     assert "without its sealed account" in audit.find_contradiction(log, 1)
+    assert audit.find_contradiction(None, 1) is None
     log = msgspec.structs.replace(log, account=b"x" * 112)
     assert "not genuine" in audit.find_contradiction(log, 1)
