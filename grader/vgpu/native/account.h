@@ -39,7 +39,8 @@ class Account;
 // One birth while the ledger decides on it; where neither word is said, it was broken off.
 class Birth {
  public:
-  // `dead`, which outlives it, goes to the ledger with it. `dtype` is -1 for memory that a kernel takes for itself.
+  // `dead`, which outlives it, goes to the ledger with it. `dtype` is -1 for memory that a kernel takes
+  // for itself.
   Birth(Account& account, size_t nbytes, int dtype, const std::vector<Death>& dead);
   ~Birth();
   Birth(const Birth&) = delete;
@@ -56,9 +57,9 @@ class Birth {
   const size_t nbytes_;
   const int dtype_;
   const std::vector<Death>& dead_;
-  bool apart_;              // it began where nothing counts
-  bool doubtful_ = false;   // the account was read, or turned aside, while it went on
-  bool met_ = false;        // another one went on at the same time
+  bool apart_;             // it began where nothing counts
+  bool doubtful_ = false;  // the account was read, or turned aside, while it went on
+  bool met_ = false;       // another one went on at the same time
   End end_ = End::open;
 };
 
