@@ -96,12 +96,24 @@ class Device:
 
     def reset(self, card: Card, profile: Profile, *, seed: int | None = None) -> None:
         """Begin anew in this process, which from now on is the one that has the GPU."""
+        unused = self.forked and self._is_unused(card, profile)
         self.forked = False
         self.core.drop_workspaces(self.ledger.workspace_set)
         if self._scratch is not None:
             self.core.drop_workspaces(self._scratch.workspace_set)
-        self._begin(card, profile)
+        if unused:  # a fork of a server that only made it ready
+            self.core.begin_epoch()
+            self.core.read_account(0)
+        else:
+            self._begin(card, profile)
         self.generator.manual_seed(DEFAULT_SEED if seed is None else seed)
+
+    def _is_unused(self, card: Card, profile: Profile) -> bool:
+        """Tell whether the ledger is that of this card, and nothing was ever asked of it."""
+        stretch, same = self._stretch, self.card is card and self.profile is profile
+        if not same or stretch is None or self._scratch is not None:
+            return False
+        return not (stretch.births or stretch.refusal_count or self.ledger.allocator.reserved())
 
     def _begin(self, card: Card, profile: Profile) -> None:
         self.card, self.profile = card, profile
