@@ -15,6 +15,7 @@ from grader.checks.memory_log import (
     best_use,
     device_logs,
     grouped,
+    is_limited,
     item_bytes,
     other_card,
     percent,
@@ -149,6 +150,8 @@ class LargestTensors:
         values: dict[str, str],
     ) -> tuple[Outcome, str]:
         if use.allocations and reaches(use.largest_bytes, fits, FULL_PERCENT):
+            if is_limited(card, logs[0][1]):
+                return Outcome.REVIEW, "memory.limited"
             return Outcome.PASSED, "memory.largest"
         other = other_card(card, use, logs[0][1].allocated_before)
         if other:

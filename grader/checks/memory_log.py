@@ -30,6 +30,9 @@ FULL_PERCENT = 95
 
 _HALF_PERCENT = 30
 
+_SEGMENT_BYTES = 32 << 20
+"""What the rounding of segments may leave of a card."""
+
 CellLog = tuple[Ran, DeviceLog]
 
 
@@ -83,6 +86,15 @@ def item_bytes(dtype: str) -> int:
 def usable(card: Card, logs: list[CellLog]) -> int:
     """Return the most that can be allocated on the card."""
     return card.usable_bytes or max(log.fits_before + log.allocated_before for _, log in logs)
+
+
+def is_limited(card: Card, log: DeviceLog) -> bool:
+    """Tell whether less fitted than what was held leaves room for: the process limits itself.
+
+    See `torch.cuda.set_per_process_memory_fraction`; with the cache given back, all but the held
+    segments of a card is free.
+    """
+    return log.fits_before + log.reserved_before + _SEGMENT_BYTES < card.usable_bytes
 
 
 def share(peak: int, card: Card, logs: list[CellLog]) -> dict[str, str]:

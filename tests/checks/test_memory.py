@@ -89,6 +89,13 @@ def test_what_was_allocated_before_the_section_is_allowed_for():
     assert as_judged(LARGEST, first)["int64"] == ("passed", "memory.largest")
 
 
+def test_a_card_of_which_the_notebook_leaves_itself_a_part_is_for_a_person():
+    tenth = USABLE // 10
+    use = {"int64": DtypeUse(largest_bytes=tenth, allocations=1)}
+    filled = code(CUDA, device=log(tenth, by_dtype=use, fits_before=tenth))
+    assert as_judged(LARGEST, filled)["int64"] == ("review", "memory.limited")
+
+
 def test_half_beside_the_previous_tensor_is_told():
     half = USABLE * 49 // 100
     beside = code(CUDA, device=used("float32", half, beside=half - 40_000))
