@@ -133,7 +133,7 @@ class Submission:
             raise RuntimeError("preload() comes first")
         self.device = Device(_Preloaded.virtual_gpu, start)
         self._numbers = TensorNumbers()
-        stopwatch = Stopwatch()
+        stopwatch = Stopwatch(self.device.is_deciding)
         recorder = BackwardRecorder(self._numbers, self.device)
         missing = MissingFinder()
         siblings = SiblingFinder(start.files)

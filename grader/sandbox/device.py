@@ -68,6 +68,10 @@ class Device:
         """Return whether the running cell has worked on the device; the log goes on."""
         return self._package is not None and bool(self._package.is_in_use())
 
+    def is_deciding(self) -> bool:
+        """Return whether the ledger is at work on something, and would be torn by an exception."""
+        return self.state == "virtual" and bool(self._package.is_deciding())
+
     def take_log(self) -> DeviceLog | None:
         """Return what the cell did on the device, None if nothing."""
         if self._package is None:

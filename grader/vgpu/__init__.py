@@ -37,6 +37,7 @@ __all__ = [
     "find_card",
     "find_profile",
     "install",
+    "is_deciding",
     "is_in_use",
     "is_installed",
     "memory_state",
@@ -149,6 +150,11 @@ def take_log(mark: int = 0) -> MemoryLog:
 def is_in_use() -> bool:
     """Tell whether the device has done anything since `take_log`; the log goes on."""
     return _device().is_in_use()
+
+
+def is_deciding() -> bool:
+    """Tell whether the ledger is at work; a signal's handler that raises then would tear it."""
+    return _device().lock.locked()
 
 
 @contextmanager

@@ -325,12 +325,12 @@ def test_the_dead_whom_a_broken_off_birth_forgot_stay_counted():
 @on_device
 def test_an_interrupt_inside_a_birth_contradicts_nothing():
     import os
-    import signal
     import sys
     import threading
 
     from grader.sandbox.audit import Audit
     from grader.sandbox.device import read_log
+    from grader.sandbox.limits import Stopwatch, TimeLimit
 
     reading, writing = os.pipe()
     os.write(writing, b"k" * 16)
@@ -344,13 +344,7 @@ def test_an_interrupt_inside_a_birth_contradicts_nothing():
     for other in others:
         other.start()
 
-    class Limit(BaseException):
-        pass
-
-    def ring(*_):
-        raise Limit
-
-    signal.signal(signal.SIGALRM, ring)
+    stopwatch = Stopwatch(vgpu.is_deciding)
     broken = 0
 
     def descend(depth):
@@ -361,14 +355,13 @@ def test_an_interrupt_inside_a_birth_contradicts_nothing():
         vgpu.take_log(mark)
         held = []
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.0005 + 1e-6 * mark)
-            while True:
-                held.append(torch.empty(1 << 20, device="cuda"))
-                torch.cuda.memory_allocated()
-                held = held[-20:]
-        except (Limit, RuntimeError) as error:
+            with stopwatch.limit(0.00025 + 5e-7 * mark):
+                while True:
+                    held.append(torch.empty(1 << 20, device="cuda"))
+                    torch.cuda.memory_allocated()
+                    held = held[-20:]
+        except (TimeLimit, RuntimeError) as error:
             broken += not isinstance(error, torch.cuda.OutOfMemoryError)
-        signal.setitimer(signal.ITIMER_REAL, 0)
         if mark % 50 == 0:
             with pytest.raises(RuntimeError, match="recursion depth"):
                 descend(0)
@@ -377,3 +370,43 @@ def test_an_interrupt_inside_a_birth_contradicts_nothing():
         assert found is None, (mark, found)
     over.set()
     assert broken > 200
+
+
+@on_device
+def test_a_time_limit_waits_until_the_ledger_is_whole():
+    import os
+    import signal
+    import threading
+
+    from grader.sandbox.limits import Stopwatch, TimeLimit
+    from grader.vgpu.blocks import Pool
+
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)  # gets the signal that the main thread holds back
+    other.start()
+    remove = Pool.remove
+    rung = []
+
+    def interrupted(pool, block):
+        remove(pool, block)
+        if not rung:
+            os.kill(os.getpid(), signal.SIGPROF)
+            for _ in range(200_000):
+                rung.append(1)
+
+    def work():
+        with Stopwatch(vgpu.is_deciding).limit(100.0):
+            held.clear()
+            torch.cuda.memory_allocated()
+            while True:
+                pass
+
+    held = [torch.empty(1 << 20, device="cuda") for _ in range(4)]
+    Pool.remove = interrupted
+    with pytest.raises(TimeLimit):
+        work()
+    Pool.remove = remove
+    over.set()
+    assert rung
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_reserved() == 0
