@@ -64,7 +64,8 @@ FORGED = {
     ),
     "fits-shrunk": (
         LARGEST,
-        "device._stretch.fits_before = 1 << 20\nfor dtype in DTYPES.values(): make(1 << 20, dtype)",
+        "device._stretch.fits_before, device._stretch.reserved_before = 1 << 20, 15 << 30\n"
+        "for dtype in DTYPES.values(): make(1 << 20, dtype)",
     ),
     "larger-memory": (
         LARGEST,
