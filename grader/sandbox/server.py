@@ -5,6 +5,7 @@ never runs student code itself. It has one thread and does one thing at a time: 
 reaps, and ends children that touch more memory than they may.
 """
 
+import gc
 import importlib
 import os
 import select
@@ -37,6 +38,7 @@ def main(control_fd: str) -> None:
     plan = control.decode_for_server(connection.recv(control.MOST_BYTES))
     if not isinstance(plan, control.Plan):
         raise TypeError(f"the first message is {type(plan).__name__}, not a plan")
+    gc.disable()  # what is loaded stays: looking for garbage in it takes a fifth of the time
     if not plan.once:
         heap.gather()
     sys.path[:] = _without_links(sys.path, plan.packages)
@@ -46,8 +48,11 @@ def main(control_fd: str) -> None:
     device = _preload(prepared)
     jail.survey(prepared)
     _ensure_one_thread()
-    if not plan.once:
+    if plan.once:
+        gc.freeze()
+    else:
         heap.settle()
+    gc.enable()
     hello = control.Hello(
         layers=tuple(name for name in layers.ALL if prepared.holds(name)),
         missing=prepared.missing,
