@@ -36,7 +36,6 @@ def settle() -> int:
     server's (`gc.freeze`). With huge pages a fork copies one table entry instead of 512, the
     largest single gain; needs kernel 6.1, see man 2 madvise, MADV_COLLAPSE.
     """
-    gc.collect()
     gc.freeze()
     collapsed = 0
     for start, end in _writable_ranges():
