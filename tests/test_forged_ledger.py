@@ -227,6 +227,41 @@ def test_setting_the_device_up_again_is_noticed_whatever_it_is_for(grade, again)
     assert noticed(report) == ["the device was set up again while the submission ran"]
 
 
+LEAVES_A_HUNDREDTH = "torch.cuda.set_per_process_memory_fraction(0.01)\n"
+SAYS_THE_REST_IS_HELD = "device._stretch.reserved_before = 15 << 30\n"
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        (
+            (FILLED, FOUND + LEAVES_A_HUNDREDTH),
+            (
+                LARGEST,
+                FOUND + SAYS_THE_REST_IS_HELD + "for dtype in DTYPES.values():\n"
+                "    make(device._stretch.fits_before, dtype)",
+            ),
+        ),
+        (
+            (
+                LARGEST,
+                FOUND
+                + LEAVES_A_HUNDREDTH
+                + SAYS_THE_REST_IS_HELD
+                + "device._stretch.fits_before = 1 << 20\n"
+                "for dtype in DTYPES.values(): make(1 << 20, dtype)",
+            ),
+        ),
+    ],
+    ids=["before", "meanwhile"],
+)
+def test_a_card_that_the_notebook_made_small_waits_whatever_else_it_says(grade, sections):
+    report = grade(*sections)
+    assert points(report) == {}
+    limits = next(task for task in report.tasks if task.id == "vram-limits")
+    assert [check.code for check in limits.checks[:5]] == ["memory.limited"] * 5
+
+
 def test_one_contradiction_is_told_of_once_a_child(grade):
     forged = FOUND + FORGED["refusal-counted"][1]
     report = grade((REFUSED, forged), (LARGEST, forged), (FILLED, forged))

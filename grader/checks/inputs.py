@@ -7,7 +7,7 @@ since most commands never need it.
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -25,8 +25,6 @@ MOST_CALLS = 60
 """Questions that shrinking one failure may ask."""
 
 _ROWS = 48
-_DEEP = 5
-"""Layers from which a network is deep, however many it has."""
 _LOW, _HIGH = -1.0, 2.0
 
 
@@ -103,29 +101,10 @@ def grid(low: float, high: float, side: int) -> tuple[Row, ...]:
 
 @functools.cache
 def networks() -> tuple[tuple[Layer, ...], ...]:
-    """Return networks of many kinds, small ones first.
-
-    Of those that hypothesis draws, one is taken if it shows something that no smaller one does: a
-    kind of layer with or without bias, frozen or not, used twice, with two widths, or a depth.
-    """
-    found = collect(network_strategy(), examples=200)
+    """Return networks of many kinds, small ones first."""
+    found = collect(network_strategy(), examples=60)
     unique = dict.fromkeys(network for network in found if network)
-    seen: set[object] = set()
-    chosen = []
-    for network in sorted(unique, key=lambda network: (len(network), repr(network))):
-        shown = set(_peculiarities(network))
-        if not shown <= seen:
-            chosen.append(network)
-            seen |= shown
-    return tuple(chosen)
-
-
-def _peculiarities(network: tuple[Layer, ...]) -> Iterator[object]:
-    """Yield what a way of counting may get wrong in a network."""
-    yield min(len(network), _DEEP)
-    for layer in network:
-        yield layer.type, layer.bias, layer.frozen, layer.same_as >= 0
-        yield layer.type, 1 < layer.inputs != layer.outputs > 1, layer.kernel > 1
+    return tuple(sorted(unique, key=lambda network: (len(network), repr(network))))
 
 
 def network_strategy() -> "SearchStrategy[tuple[Layer, ...]]":

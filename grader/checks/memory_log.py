@@ -92,9 +92,9 @@ def is_limited(card: Card, log: DeviceLog) -> bool:
     """Tell whether less fitted than what was held leaves room for: the process limits itself.
 
     See `torch.cuda.set_per_process_memory_fraction`; with the cache given back, all but the held
-    segments of a card is free.
+    segments of a card is free. Where there is no account to tell it, the log does.
     """
-    return log.fits_before + log.reserved_before + _SEGMENT_BYTES < card.usable_bytes
+    return log.limited or log.fits_before + log.reserved_before + _SEGMENT_BYTES < card.usable_bytes
 
 
 def share(peak: int, card: Card, logs: list[CellLog]) -> dict[str, str]:

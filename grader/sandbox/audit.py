@@ -22,12 +22,17 @@ class Audit:
     Args:
         key: what its accounts are sealed with.
         card: name of the card that was chosen, one of `CARDS`.
+
+    Attributes:
+        limited: whether the process had limited itself to a part of the card when the cell began
+            that was last asked about, such as by `set_per_process_memory_fraction`.
     """
 
     def __init__(self, key: bytes, card: str) -> None:
         self._key = key
         self._card = CARDS[card]
         self._readings = 1
+        self.limited = False
 
     def find_contradiction(self, log: DeviceLog | None, mark: int) -> str | None:
         """Return what the log of a cell says and the device did not do, None if nothing.
@@ -37,6 +42,7 @@ class Audit:
             mark: what the cell was asked to be run with.
         """
         self._readings += 2
+        self.limited = False
         if log is None:
             return None
         if not log.account:
@@ -51,6 +57,8 @@ class Audit:
             return "the account of the device is not of this cell"
         if account.reading != self._readings:
             return "somebody else took the log of the device while the submission ran"
+        least_fit = self._card.usable - account.pinned_before_bytes - _SLACK_BYTES
+        self.limited = log.fits_before < least_fit
         return next(_contradictions(log, account, self._card), None)
 
 

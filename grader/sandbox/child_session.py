@@ -152,6 +152,9 @@ class ChildSession:
             self._end_tampered(f"the child sent cell {done.index} for cell {cell.index}")
         if self._audit is not None:
             contradiction = self._audit.find_contradiction(done.device, mark)
+            if done.device is not None and self._audit.limited:
+                device = msgspec.structs.replace(done.device, limited=True)
+                done = msgspec.structs.replace(done, device=device)
             if contradiction is not None:
                 self.anomalies.append(contradiction)
                 self._audit = None  # what follows would contradict it too

@@ -18,6 +18,8 @@ shield(globals())
 REPEAT_SECONDS = 0.5
 CLOCK_FACTOR = 2.0
 _SOON_SECONDS = 0.002
+_MOST_DELAYS = 150
+"""How often an interrupt is put off; what is busy for longer waits for itself."""
 
 _setitimer = getattr(signal, "setitimer", None)
 _signal = signal.signal
@@ -37,6 +39,7 @@ class Stopwatch:
     def __init__(self, busy: Callable[[], bool]) -> None:
         self.rang = False
         self._busy = busy
+        self._delays = 0
         self._armed = False
         self._extend: Callable[[], float] | None = None
 
@@ -57,6 +60,7 @@ class Stopwatch:
         self.rang = False
         self._extend = extend
         self._armed = True
+        self._delays = 0
         try:
             self._arm(seconds)
             yield
@@ -80,7 +84,8 @@ class Stopwatch:
         del number, frame
         if not self._armed:
             return
-        if _setitimer is not None and self._busy():
+        if _setitimer is not None and self._delays < _MOST_DELAYS and self._busy():
+            self._delays += 1
             _setitimer(signal.ITIMER_REAL, _SOON_SECONDS, REPEAT_SECONDS)
             return
         extend, self._extend = self._extend, None

@@ -283,7 +283,10 @@ class DeviceRefusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DeviceLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a cell did on the device, from the device's own log; see `grader.vgpu.MemoryLog`.
 
-    `account` is the native core's own count of it, sealed: `grader.sandbox.account`.
+    Attributes:
+        account: the native core's own count of it, sealed; see `grader.sandbox.account`.
+        limited: set by the judge where the account shows that less fitted than the card has beside
+            what was held.
     """
 
     allocated_before: int
@@ -299,6 +302,7 @@ class DeviceLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     linear_calls: int = 0
     linear_refused: int = 0
     account: bytes = b""
+    limited: bool = False
 
 
 class TensorFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -45,7 +45,7 @@ _SILENT_MAGICS = frozenset((
 # fmt: on
 
 
-_SPECIAL = re.compile(r"^\s*[%!?,;/]|=\s*[%!]|\?\s*(?:#.*)?$", re.MULTILINE)
+_SPECIAL = re.compile(r"^[^\S\n]*[%!?,;/]|=[^\S\n]*[%!]|\?[^\S\n]*(?:#.*)?$", re.MULTILINE)
 """Where IPython's own syntax may begin or end; some of what it finds is plain Python."""
 _AWAITS = re.compile(r"\b(?:await|async)\b")
 _TRANSFORMERS = len(TransformerManager().token_transformers)  # type: ignore[no-untyped-call]
@@ -286,7 +286,7 @@ class FileState:
     def enter(self, *, notebook: bool = True) -> None:
         """Make this the file that the shell works on; only a notebook gets `Out` and `_`."""
         sys.modules["__main__"] = self.module
-        if self._shell.entered is not self:
+        if self._shell.entered is not self or self._shell.user_ns is not self.names:
             self._enter()
         if notebook and self._fresh:
             self._fresh = False

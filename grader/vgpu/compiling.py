@@ -5,6 +5,7 @@ are those of the code itself.
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,18 +15,23 @@ _REFUSAL = "vgpu: torch.compile is not modelled on the virtual GPU"
 
 
 def compile_nothing(model: Any = None, **options: object) -> Any:
-    """Return a function or module that does the same; without one, a decorator.
+    """Return a function that does the same, a module or class as it is; without one, a decorator.
 
     Args:
         model: what `torch.compile` takes.
         options: ignored.
+
+    Raises:
+        NotImplementedError: the module is on the device.
     """
     if model is None:
         return compile_nothing
     if isinstance(model, torch.nn.Module):
-        model.compile()  # calls this function with the module's own call
+        held = itertools.chain(model.parameters(), model.buffers())
+        if any(tensor.is_cuda for tensor in held):
+            raise NotImplementedError(_REFUSAL)
         return model
-    return _away_from_the_device(model)
+    return model if isinstance(model, type) else _away_from_the_device(model)
 
 
 def _away_from_the_device(function: Callable[..., Any]) -> Callable[..., Any]:

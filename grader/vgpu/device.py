@@ -1,5 +1,6 @@
 """The device of this process: its ledger of memory, its log, what the native core asks of it."""
 
+import gc
 import itertools
 import os
 import threading
@@ -32,6 +33,31 @@ _NO_FORK = (
 )
 
 _numbers = itertools.count(1)
+
+
+class LedgerLock:
+    """The lock of a ledger; no garbage is collected while it is held.
+
+    A finalizer of the student's would ask the ledger, and wait for itself.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._collects = False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._collects = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        if self._collects:
+            gc.enable()
+        self._lock.release()
+
+    def locked(self) -> bool:
+        """Tell whether anybody holds it."""
+        return self._lock.locked()
 
 
 class Ledger:
@@ -77,7 +103,7 @@ class Device:
 
     def __init__(self, core: Native, card: Card, profile: Profile) -> None:
         self.core = core
-        self.lock = threading.Lock()
+        self.lock = LedgerLock()
         self.live: dict[int, tuple[Callable[[Block], None], Block, int, int]] = {}
         self.forked = False
         core.install(self.birth, OutOfMemory, *_placement())
@@ -90,7 +116,7 @@ class Device:
 
     def _forked(self) -> None:
         self.forked = True
-        self.lock = threading.Lock()
+        self.lock = LedgerLock()
 
     # A card and its ledger.
 
