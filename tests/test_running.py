@@ -223,8 +223,12 @@ def test_what_a_missing_module_stopped_half_way_is_for_a_person(
         "whole = Gate([1.0, 1.0], -0.5)\nwhole.compile()\nneuron = whole",
         "weights = torch.tensor([1.0, 1.0])\n@torch.compile\ndef neuron(x):\n"
         "    return torch.heaviside(x @ weights - 0.5, torch.tensor([0.0]))",
+        "@torch.compile(fullgraph=True)\nclass Other(Gate):\n    def __init__(self):\n"
+        "        super(Other, self).__init__([1.0, 1.0], -0.5)\nneuron = Other()",
+        "class Other(Gate):\n    def compile(self, optimizer, loss): pass\n"
+        "neuron = torch.compile(Other([1.0, 1.0], -0.5))",
     ],
-    ids=["network", "in-place", "function"],
+    ids=["network", "in-place", "function", "class", "with-a-compile-of-its-own"],
 )
 def test_compiled_neurons_count_where_there_is_no_compiler(grade, compiled):
     report = grade(BEFORE, ("Задача 4", compiled), cell_cpu_seconds=20.0, cell_wall_seconds=20.0)

@@ -410,3 +410,26 @@ def test_a_time_limit_waits_until_the_ledger_is_whole():
     assert rung
     torch.cuda.empty_cache()
     assert torch.cuda.memory_reserved() == 0
+
+
+@on_device
+def test_a_finalizer_that_asks_the_device_waits_until_the_ledger_is_whole():
+    import gc
+
+    asked = []
+
+    class Node:
+        def __init__(self):
+            self.me, self.held = self, torch.empty(9, device="cuda")
+
+        def __del__(self):
+            torch.cuda.empty_cache()
+            asked.append(torch.cuda.memory_allocated())
+
+    gc.set_threshold(3)
+    for _ in range(2000):
+        Node()
+    gc.set_threshold(700)
+    gc.collect()
+    assert len(asked) == 2000
+    assert torch.cuda.memory_allocated() == 0
