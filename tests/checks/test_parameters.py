@@ -166,3 +166,63 @@ def test_counts_and_sources_of_made_networks_agree_with_torch():
         built = eval(source_of(made), {"nn": torch.nn})
         trainable = sum(p.numel() for p in built.parameters() if p.requires_grad)
         assert trainable == count_parameters(made), source_of(made)
+
+
+def trainable(network):
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+WRONG_COUNTS = {
+    "frozen too": lambda n: sum(p.numel() for p in n.parameters()),
+    "frozen only": lambda n: sum(p.numel() for p in n.parameters() if not p.requires_grad),
+    "no biases": lambda n: sum(p.numel() for p in trainable(n) if p.dim() > 1),
+    "buffers too": lambda n: sum(p.numel() for p in [*trainable(n), *n.buffers()]),
+    "shared ones twice": lambda n: sum(
+        p.numel() for layer in n for p in layer.parameters() if p.requires_grad
+    ),
+    "each shape once": lambda n: sum(
+        p.numel() for p in {p.shape: p for p in trainable(n)}.values()
+    ),
+    "tensors": lambda n: len(trainable(n)),
+    "lengths": lambda n: sum(len(p) for p in trainable(n)),
+    "two axes": lambda n: sum(
+        p.shape[0] * (p.shape[1] if p.dim() > 1 else 1) for p in trainable(n)
+    ),
+    "one side of a kernel": lambda n: sum(
+        p.numel() // (p.shape[3] if p.dim() > 3 else 1) for p in trainable(n)
+    ),
+    "at most thirty each": lambda n: sum(min(p.numel(), 30) for p in trainable(n)),
+    "linear layers": lambda n: sum(
+        p.numel() for layer in set(n) if type(layer).__name__ == "Linear" for p in trainable(layer)
+    ),
+    "no normalisation": lambda n: sum(
+        p.numel()
+        for layer in set(n)
+        if "Norm" not in type(layer).__name__
+        for p in trainable(layer)
+    ),
+    **{
+        f"the first {most} tensors": lambda n, most=most: sum(
+            p.numel() for p in list(n.parameters())[:most] if p.requires_grad
+        )
+        for most in range(1, 7)
+    },
+    **{
+        f"the first {most} layers": lambda n, most=most: sum(p.numel() for p in trainable(n[:most]))
+        for most in range(1, 6)
+    },
+    **{
+        f"the last {most} layers": lambda n, most=most: sum(p.numel() for p in trainable(n[-most:]))
+        for most in range(1, 4)
+    },
+}
+
+
+@pytest.mark.parametrize("count", WRONG_COUNTS.values(), ids=WRONG_COUNTS)
+def test_some_network_tells_a_wrong_way_of_counting(count):
+    torch = pytest.importorskip("torch")
+    wrong = 0
+    for made in networks():
+        built = eval(source_of(made), {"nn": torch.nn})
+        wrong += count(built) != count_parameters(made)
+    assert wrong
