@@ -3,7 +3,6 @@
 The control switches the comparison with the sealed account off: there each forgery earns points.
 """
 
-import json
 import textwrap
 
 import pytest
@@ -16,6 +15,7 @@ from grader.reports.html import render_report
 from grader.sandbox.audit import Audit
 from grader.sandbox.protocol import RunCell, Start
 from grader.sandbox.session import Server
+from tests.intake.notebooks import sections_notebook
 
 LARGEST, REFUSED, FILLED = "ДЗ 3", "ДЗ 4", "ДЗ 5"
 FOUND = """
@@ -158,18 +158,8 @@ def assignment():
 @pytest.fixture
 def grade(assignment, server, tmp_path):
     def graded(*sections, server=server, **limits):
-        notebook = {
-            "nbformat": 4,
-            "nbformat_minor": 5,
-            "metadata": {},
-            "cells": [
-                {"cell_type": kind, "source": text, "metadata": {}, "outputs": []}
-                for heading, code in sections
-                for kind, text in (("markdown", f"## {heading}"), ("code", code))
-            ],
-        }
         path = tmp_path / "ivanova.ipynb"
-        path.write_text(json.dumps(notebook))
+        path.write_bytes(sections_notebook(*sections))
         return Judge(assignment.with_limits(limits), server).grade(read_submission(path))
 
     return graded

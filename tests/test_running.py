@@ -11,6 +11,7 @@ from grader.intake import read_submission
 from grader.judge import Judge
 from grader.messages import LANGUAGES, message
 from grader.sandbox.session import Server
+from tests.intake.notebooks import sections_notebook
 
 GATE = """
 import torch
@@ -54,18 +55,8 @@ LIMITS = {
 @pytest.fixture
 def grade(server, tmp_path):
     def graded(*sections, **limits):
-        notebook = {
-            "nbformat": 4,
-            "nbformat_minor": 5,
-            "metadata": {},
-            "cells": [
-                {"cell_type": kind, "source": text, "metadata": {}, "outputs": []}
-                for heading, code in sections
-                for kind, text in (("markdown", f"## {heading}"), ("code", code))
-            ],
-        }
         path = tmp_path / "ivanova.ipynb"
-        path.write_text(json.dumps(notebook))
+        path.write_bytes(sections_notebook(*sections))
         assignment = load_assignment("intro-to-torch").with_limits({**LIMITS, **limits})
         return Judge(assignment, server).grade(read_submission(path))
 

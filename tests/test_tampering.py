@@ -1,7 +1,5 @@
 """Submissions that tamper with their own judging never get a point more than honest ones."""
 
-import json
-
 import pytest
 
 from grader.assignments import load_assignment
@@ -10,6 +8,7 @@ from grader.judge import Judge
 from grader.reports.html import render_class, render_report
 from grader.reports.html.class_view import RunFacts
 from grader.reports.summary import summarize
+from tests.intake.notebooks import sections_notebook
 from tests.test_running import BEFORE
 
 WRONG = "neuron = Gate([1.0, 1.0], -0.5)"
@@ -87,19 +86,8 @@ def grade(assignment, server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tampering")
 
     def graded(code):
-        cells = [("## Задача 2", BEFORE[1]), ("## Задача 3", code)]
-        notebook = {
-            "nbformat": 4,
-            "nbformat_minor": 5,
-            "metadata": {},
-            "cells": [
-                {"cell_type": kind, "source": text, "metadata": {}, "outputs": []}
-                for pair in cells
-                for kind, text in zip(("markdown", "code"), pair, strict=True)
-            ],
-        }
         path = folder / "ivanova.ipynb"
-        path.write_text(json.dumps(notebook))
+        path.write_bytes(sections_notebook(BEFORE, ("Задача 3", code)))
         return Judge(assignment, server).grade(read_submission(path))
 
     return graded

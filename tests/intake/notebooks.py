@@ -25,6 +25,13 @@ def notebook(*cells, **more):
     return json.dumps(whole).encode()
 
 
+def sections_notebook(*sections):
+    """Return the bytes of a notebook with a code cell under a heading for each (heading, code)."""
+    return notebook(
+        *(cell for heading, source in sections for cell in (text(f"## {heading}"), code(source)))
+    )
+
+
 def task(task_id, *headings, names=(), aliases=(), content=()):
     return Task(
         id=task_id,

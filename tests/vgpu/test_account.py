@@ -77,17 +77,12 @@ def test_a_pipe_without_a_key_is_refused():
 @pytest.mark.parametrize("seed", range(8))
 @on_device
 def test_no_honest_program_contradicts_its_account(seed):
-    import os
     import random
 
-    from grader.sandbox.audit import Audit
     from grader.sandbox.device import read_log
+    from tests.vgpu.sealing import begin_audit
 
-    reading, writing = os.pipe()
-    os.write(writing, b"k" * 16)
-    vgpu.take_key(reading)
-    vgpu.reset("Tesla T4")
-    audit = Audit(b"k" * 16, "Tesla T4")
+    audit = begin_audit()
     chance = random.Random(seed)
     dtypes = [torch.float32, torch.float64, torch.float16, torch.int64, torch.uint8]
     held, refusals = [], 0
@@ -132,19 +127,14 @@ def test_no_honest_program_contradicts_its_account(seed):
 @on_device
 def test_threads_that_meet_at_a_reading_contradict_nothing(apart):
     import contextlib
-    import os
     import sys
     import threading
 
     from grader.sandbox.account import read_account
-    from grader.sandbox.audit import Audit
     from grader.sandbox.device import read_log
+    from tests.vgpu.sealing import KEY, begin_audit
 
-    reading, writing = os.pipe()
-    os.write(writing, b"k" * 16)
-    vgpu.take_key(reading)
-    vgpu.reset("Tesla T4")
-    audit = Audit(b"k" * 16, "Tesla T4")
+    audit = begin_audit()
     sys.setswitchinterval(1e-6)
     over = threading.Event()
 
@@ -169,7 +159,7 @@ def test_threads_that_meet_at_a_reading_contradict_nothing(apart):
             log = read_log(vgpu.take_log(mark))
             found = audit.find_contradiction(log, mark)
             assert found is None, (mark, found)
-            for use in read_account(log.account, b"k" * 16).by_dtype.values():
+            for use in read_account(log.account, KEY).by_dtype.values():
                 met += use.allocations.least != use.allocations.most
     finally:
         over.set()
@@ -180,18 +170,13 @@ def test_threads_that_meet_at_a_reading_contradict_nothing(apart):
 
 @on_device
 def test_a_birth_that_has_not_come_back_stands_on_either_side_of_a_reading():
-    import os
     import threading
 
     from grader.sandbox.account import Range, read_account
-    from grader.sandbox.audit import Audit
     from grader.sandbox.device import read_log
+    from tests.vgpu.sealing import KEY, begin_audit
 
-    reading, writing = os.pipe()
-    os.write(writing, b"k" * 16)
-    vgpu.take_key(reading)
-    vgpu.reset("Tesla T4")
-    audit = Audit(b"k" * 16, "Tesla T4")
+    audit = begin_audit()
     device = vgpu._installed.device
 
     class Lingering:
@@ -211,7 +196,7 @@ def test_a_birth_that_has_not_come_back_stands_on_either_side_of_a_reading():
     def checked(mark):
         log = read_log(vgpu.take_log(mark))
         assert audit.find_contradiction(log, mark) is None
-        return log, read_account(log.account, b"k" * 16).by_dtype.get("uint8")
+        return log, read_account(log.account, KEY).by_dtype.get("uint8")
 
     def bear():
         kept.append(torch.empty(3 << 30, dtype=torch.uint8, device="cuda"))
@@ -242,16 +227,12 @@ def test_a_birth_that_has_not_come_back_stands_on_either_side_of_a_reading():
 
 @on_device
 def test_what_died_while_another_was_born_counts_beside_it():
-    import os
     import threading
 
-    from grader.sandbox.audit import Audit
     from grader.sandbox.device import read_log
+    from tests.vgpu.sealing import begin_audit
 
-    reading, writing = os.pipe()
-    os.write(writing, b"k" * 16)
-    vgpu.take_key(reading)
-    vgpu.reset("Tesla T4")
+    audit = begin_audit()
     device = vgpu._installed.device
     came, go_on, lock = threading.Event(), threading.Event(), threading.Lock()
 
@@ -280,21 +261,17 @@ def test_what_died_while_another_was_born_counts_beside_it():
     worker.join()
     log = read_log(vgpu.take_log(1))
     assert log.peak_allocated == 10 << 30
-    assert Audit(b"k" * 16, "Tesla T4").find_contradiction(log, 1) is None
+    assert audit.find_contradiction(log, 1) is None
 
 
 @on_device
 def test_the_dead_whom_a_broken_off_birth_forgot_stay_counted():
-    import os
     import threading
 
-    from grader.sandbox.audit import Audit
     from grader.sandbox.device import read_log
+    from tests.vgpu.sealing import begin_audit
 
-    reading, writing = os.pipe()
-    os.write(writing, b"k" * 16)
-    vgpu.take_key(reading)
-    vgpu.reset("Tesla T4")
+    audit = begin_audit()
     device = vgpu._installed.device
     lock = threading.Lock()
 
@@ -319,24 +296,19 @@ def test_the_dead_whom_a_broken_off_birth_forgot_stay_counted():
     torch.empty(5 << 30, dtype=torch.uint8, device="cuda")
     log = read_log(vgpu.take_log(1))
     assert log.peak_allocated == 12 << 30
-    assert Audit(b"k" * 16, "Tesla T4").find_contradiction(log, 1) is None
+    assert audit.find_contradiction(log, 1) is None
 
 
 @on_device
 def test_an_interrupt_inside_a_birth_contradicts_nothing():
-    import os
     import sys
     import threading
 
-    from grader.sandbox.audit import Audit
     from grader.sandbox.device import read_log
     from grader.sandbox.limits import Stopwatch, TimeLimit
+    from tests.vgpu.sealing import begin_audit
 
-    reading, writing = os.pipe()
-    os.write(writing, b"k" * 16)
-    vgpu.take_key(reading)
-    vgpu.reset("Tesla T4")
-    audit = Audit(b"k" * 16, "Tesla T4")
+    audit = begin_audit()
     sys.setswitchinterval(1e-6)
     over = threading.Event()
     # A thread that waits for signals gets those that the main thread holds back.
