@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
-_REFUSAL = "vgpu: torch.compile is not modelled on the virtual GPU"
+from grader.vgpu.refusals import refuse
+
+_refuse_device = refuse("torch.compile")
 
 
 def compile_nothing(model: Any = None, **options: object) -> Any:
@@ -29,7 +31,7 @@ def compile_nothing(model: Any = None, **options: object) -> Any:
     if isinstance(model, torch.nn.Module):
         held = itertools.chain(model.parameters(), model.buffers())
         if any(tensor.is_cuda for tensor in held):
-            raise NotImplementedError(_REFUSAL)
+            _refuse_device()
         return model
     return model if isinstance(model, type) else _away_from_the_device(model)
 
@@ -39,7 +41,7 @@ def _away_from_the_device(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
         given = (*arguments, *named.values())
         if any(isinstance(value, torch.Tensor) and value.is_cuda for value in given):
-            raise NotImplementedError(_REFUSAL)
+            _refuse_device()
         return function(*arguments, **named)
 
     return call

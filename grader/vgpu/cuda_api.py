@@ -6,13 +6,14 @@ Source of the list: `torch/csrc/cuda/Module.cpp` and `torch/cuda/__init__.py`, P
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
 from grader.vgpu.cards import Card
 from grader.vgpu.compiling import compile_nothing
 from grader.vgpu.device import Device
+from grader.vgpu.refusals import refuse
 from grader.vgpu.streams import EventBase, StreamBase
 
 Argument: TypeAlias = Any
@@ -232,41 +233,33 @@ def _stream_functions(device: Device) -> dict[str, Callable[..., Any]]:
     }
 
 
-def _refuse(what: str) -> Callable[..., NoReturn]:
-    def raise_it(*_: object, **__: object) -> NoReturn:
-        raise NotImplementedError(f"vgpu: {what} is not modelled on the virtual GPU")
-
-    return raise_it
-
-
 def _refuse_graphs_and_pools() -> None:
     class CUDAGraph:
         """Refuses to be made."""
 
-        __new__ = _refuse("a CUDA graph")
+        __new__ = refuse("a CUDA graph")
 
     class MemPool:
         """Refuses to be made."""
 
-        __new__ = _refuse("a private memory pool")
+        __new__ = refuse("a private memory pool")
 
     cuda: Any = torch.cuda
     cuda.MemPool = cuda.memory.MemPool = MemPool
-    cuda.graph_pool_handle = cuda.graphs.graph_pool_handle = _refuse("a CUDA graph")
+    cuda.graph_pool_handle = cuda.graphs.graph_pool_handle = refuse("a CUDA graph")
     cuda.CUDAGraph = cuda.graphs.CUDAGraph = CUDAGraph
-    cuda.graph = cuda.graphs.graph = cuda.make_graphed_callables = _refuse("a CUDA graph")
+    cuda.graph = cuda.graphs.graph = cuda.make_graphed_callables = refuse("a CUDA graph")
     setattr(torch, "compile", compile_nothing)  # noqa: B010 - mypy: a function is no variable
 
 
 def _scatter(tensor: torch.Tensor, devices: Sequence[int], *_: object) -> tuple[torch.Tensor, ...]:
     """Spread a tensor over GPUs, as DataParallel does: on one card it goes there as it is."""
     if len(devices) != 1:
-        _refuse("DataParallel over several GPUs")()
+        refuse("DataParallel over several GPUs")()
     return (tensor.to("cuda"),)
 
 
 def _refusals() -> dict[str, Callable[..., Any]]:
-    refuse = _refuse
     return {
         "_cuda_record_memory_history": refuse("recording the memory history"),
         "_cuda_record_memory_history_legacy": refuse("recording the memory history"),
@@ -360,7 +353,7 @@ def _teach_storage() -> None:
     storage: Any = torch.UntypedStorage
     original = storage.__new__
     resize = storage.resize_
-    refuse_resize = _refuse("resizing a storage")
+    refuse_resize = refuse("resizing a storage")
 
     def make(cls: type, *args: Argument, **kwargs: Argument) -> object:
         where = kwargs.get("device")
@@ -373,4 +366,4 @@ def _teach_storage() -> None:
         return (refuse_resize if self.is_cuda else resize)(self, *args)
 
     storage.__new__, storage.resize_ = make, resize_
-    storage._share_cuda_ = storage._new_shared_cuda = _refuse("CUDA IPC")
+    storage._share_cuda_ = storage._new_shared_cuda = refuse("CUDA IPC")
