@@ -57,8 +57,7 @@ class Audit:
             return "the account of the device is not of this cell"
         if account.reading != self._readings:
             return "somebody else took the log of the device while the submission ran"
-        least_fit = self._card.usable - account.pinned_before_bytes - _SLACK_BYTES
-        self.limited = log.fits_before < least_fit
+        self.limited = log.fits_before < _least_fit(account, self._card.usable)
         return next(_contradictions(log, account, self._card), None)
 
 
@@ -106,7 +105,7 @@ def _of_another_size(log: DeviceLog, account: Account, card: Card) -> Iterator[s
     if largest > card.usable:
         yield f"{largest} bytes of the device were in use, and {card.name} has {card.usable}"
     allowed = min(card.usable, int(account.lowest_fraction * card.total_memory))
-    least_fit = allowed - account.pinned_before_bytes - _SLACK_BYTES
+    least_fit = _least_fit(account, allowed)
     if log.fits_before < least_fit:
         yield (
             f"the log of the device says that {log.fits_before} bytes fitted when the cell began, "
@@ -120,3 +119,8 @@ def _of_another_size(log: DeviceLog, account: Account, card: Card) -> Iterator[s
             f"the device refused where at most {min(refused)} bytes were in use and asked for, "
             f"and {card.name} has {allowed}"
         )
+
+
+def _least_fit(account: Account, allowed: int) -> int:
+    """Return what fitted at least when the stretch began, of what the process may have in all."""
+    return allowed - account.pinned_before_bytes - _SLACK_BYTES

@@ -136,10 +136,8 @@ class Device:
 
     def _is_unused(self, card: Card, profile: Profile) -> bool:
         """Tell whether the ledger is that of this card, and nothing was ever asked of it."""
-        stretch, same = self._stretch, self.card is card and self.profile is profile
-        if not same or stretch is None or self._scratch is not None:
-            return False
-        return not (stretch.births or stretch.refusal_count or self.ledger.allocator.reserved())
+        same = self.card is card and self.profile is profile and self._scratch is None
+        return same and not self.is_in_use() and not self.ledger.allocator.reserved()
 
     def _begin(self, card: Card, profile: Profile) -> None:
         self.card, self.profile = card, profile
