@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from grader.model import (
     TaskResult,
 )
 from grader.sandbox.protocol import REAL
-from grader.sandbox.session import Server, ServerFailed
+from grader.sandbox.session import FORKS, Server, ServerFailed
 
 RETRIES = 1
 """How often a submission is tried again elsewhere after its worker died."""
@@ -72,12 +73,24 @@ FEW = 3
 """Submissions a worker for which its server is not warmed up."""
 
 
-def start_server(settings: Settings, *, few: bool = False) -> Server:
+def start_server(
+    settings: Settings, *, few: bool = False, shared: socket.socket | None = None
+) -> Server:
     """Return a warm server for submissions that are graded with these settings.
 
     For a `few` of them, warming it up would cost more than it saves.
+
+    Args:
+        settings: what decides the results.
+        few: whether there are but a few submissions.
+        shared: this judge's end of a `door` to a server that another process has started.
     """
-    return Server(unsafe=settings.unsafe, real=settings.card == REAL, once=few)
+    return Server(unsafe=settings.unsafe, real=settings.card == REAL, once=few, shared=shared)
+
+
+def can_share_server(settings: Settings) -> bool:
+    """Whether judges of several processes can share a server."""
+    return FORKS and settings.card != REAL
 
 
 @functools.cache
@@ -205,17 +218,25 @@ def _empty_report(
 
 
 class Grading:
-    """Reads and judges submissions one after another, with a warm server of its own.
+    """Reads and judges submissions one after another in children of a warm server.
 
     The server starts when the first submission is judged.
 
     Args:
         settings: what decides the results.
         few: whether there are so few that the server need not be warmed up.
+        share: asks for a server that is shared, and returns the judge's end of a `door` to it.
     """
 
-    def __init__(self, settings: Settings, *, few: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        few: bool = False,
+        share: Callable[[], socket.socket] | None = None,
+    ) -> None:
         self._few = few
+        self._share = share
         self.assignment = load_assignment(settings.assignment).with_limits(settings.limits)
         self._settings = settings
         self._server: Server | None = None
@@ -256,7 +277,9 @@ class Grading:
 
     def _judge(self, submission: Submission) -> Report:
         if self._server is None:
-            self._server = start_server(self._settings, few=self._few)
+            share, self._share = self._share, None  # once; where it failed, an own one follows
+            shared = None if share is None else share()
+            self._server = start_server(self._settings, few=self._few, shared=shared)
         judge = Judge(
             self.assignment,
             self._server,

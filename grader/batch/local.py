@@ -1,5 +1,6 @@
-"""Grades many submissions on this machine: worker processes, each with a warm server of its own."""
+"""Grades many submissions on this machine: worker processes that share one warm server."""
 
+import contextlib
 import os
 import selectors
 import signal
@@ -13,18 +14,58 @@ from dataclasses import dataclass, field
 import msgspec
 
 from grader.batch.desk import Desk, Done
-from grader.batch.grading import RETRIES, Job, failed_report
-from grader.batch.worker import Answer, Hello, JobLine, Stopped
+from grader.batch.grading import (
+    RETRIES,
+    Job,
+    Settings,
+    can_share_server,
+    failed_report,
+    start_server,
+)
+from grader.batch.worker import Answer, Hello, JobLine, Stopped, Wanted
 from grader.model import Assignment
-from grader.sandbox.session import ServerFailed
+from grader.sandbox.session import Server, ServerFailed, door
 
 _LONGEST_LINE = 256 << 20
+
+
+class _SharedServer:
+    """The warm server that workers share; started when it is first wanted."""
+
+    def __init__(self, settings: Settings, *, few: bool) -> None:
+        self._settings = settings
+        self._few = few
+        self._server: Server | None = None
+        self._can_be = can_share_server(settings)
+
+    def start(self) -> None:
+        """Start it where workers can share one; it gets warm while the caller goes on."""
+        if self._can_be and self._server is None:
+            self._server = start_server(self._settings, few=self._few)
+
+    def make_door(self) -> tuple[socket.socket, socket.socket] | None:
+        """Return a worker's end and the server's, None where workers cannot share a server."""
+        return door() if self._can_be else None
+
+    def admit(self, theirs: socket.socket) -> None:
+        """Serve one more worker; one that cannot be served starts a server of its own."""
+        self.start()
+        if self._server is not None:
+            with contextlib.suppress(ServerFailed):
+                self._server.admit(theirs)
+
+    def close(self) -> None:
+        """End it if it was started."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
 
 @dataclass(slots=True)
 class _Worker:
     process: subprocess.Popen[bytes]
     connection: socket.socket
+    door: socket.socket | None
     job: Job | None = None
     buffer: bytearray = field(default_factory=bytearray)
 
@@ -34,8 +75,8 @@ class _Worker:
         line = JobLine(name=job.name, path=str(job.path.absolute()), members=members)
         self.connection.sendall(msgspec.json.encode(line) + b"\n")
 
-    def take(self) -> Done | None:
-        """Return the next answer if it has arrived whole.
+    def take(self) -> list[Done | Wanted]:
+        """Return what has arrived whole.
 
         Raises:
             EOFError: the worker has ended.
@@ -48,18 +89,31 @@ class _Worker:
         if not data or len(self.buffer) > _LONGEST_LINE:
             raise EOFError
         self.buffer += data
-        if not data.endswith(b"\n"):
-            return None
-        line, self.buffer = bytes(self.buffer), bytearray()
-        self.job = None
-        answer = msgspec.json.decode(line, type=Answer | Stopped)
-        if isinstance(answer, Stopped):
-            raise ServerFailed(answer.code, answer.values)
-        return answer.done
+        if b"\n" not in data:
+            return []
+        *lines, self.buffer = self.buffer.split(b"\n")
+        taken: list[Done | Wanted] = []
+        for line in lines:
+            answer = msgspec.json.decode(line, type=Answer | Stopped | Wanted)
+            if isinstance(answer, Stopped):
+                raise ServerFailed(answer.code, answer.values)
+            taken.append(answer if isinstance(answer, Wanted) else answer.done)
+        return taken
+
+    def close(self) -> None:
+        """Close the sockets; the process ends by itself then."""
+        self.connection.close()
+        self.close_door()
+
+    def close_door(self) -> None:
+        """Close the server's end here; a server that has it keeps it, else the worker sees that."""
+        if self.door is not None:
+            self.door.close()
+            self.door = None
 
     def end(self) -> int:
-        """Close the socket, wait for the process, and return its exit status."""
-        self.connection.close()  # at which it ends by itself
+        """Close the sockets, wait for the process, and return its exit status."""
+        self.close()
         try:
             return self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -85,13 +139,18 @@ class LocalWorkers:
         desk: takes the reports of submissions that no worker survives.
         assignment: the assignment, for those reports.
         count: how many workers.
+        ahead: whether to start the server before a worker wants it, since one surely will.
     """
 
-    def __init__(self, hello: Hello, desk: Desk, assignment: Assignment, *, count: int) -> None:
+    def __init__(
+        self, hello: Hello, desk: Desk, assignment: Assignment, *, count: int, ahead: bool = False
+    ) -> None:
         self._hello = hello
         self._desk = desk
         self._assignment = assignment
         self._count = count
+        self._ahead = ahead
+        self._server = _SharedServer(hello.settings, few=hello.few)
 
     def grade(self, jobs: Sequence[Job]) -> Iterator[Done | Lost]:
         """Yield each job's answer as it arrives, and each death of a worker.
@@ -106,6 +165,8 @@ class LocalWorkers:
         workers: list[_Worker] = []
         with selectors.DefaultSelector() as selector:
             try:
+                if self._ahead:
+                    self._server.start()
                 for _ in range(min(self._count, len(jobs))):
                     workers.append(self._start(selector))
                 for worker in workers:
@@ -116,9 +177,10 @@ class LocalWorkers:
                         yield from self._serve(worker, waiting, tries, workers, selector)
             finally:
                 for worker in workers:
-                    worker.connection.close()  # all of them now, so that they end side by side
+                    worker.close()  # all of them now, so that they end side by side
                 for worker in workers:
                     worker.end()
+                self._server.close()
 
     def _serve(
         self,
@@ -129,7 +191,7 @@ class LocalWorkers:
         selector: selectors.BaseSelector,
     ) -> Iterator[Done | Lost]:
         try:
-            done = worker.take()
+            taken = worker.take()
         except EOFError:
             selector.unregister(worker.connection)
             workers.remove(worker)
@@ -148,9 +210,14 @@ class LocalWorkers:
                 workers.append(self._start(selector))
                 _give_next(workers[-1], waiting)
             return
-        if done is not None:
-            _give_next(worker, waiting)
-            yield done
+        for line in taken:
+            if isinstance(line, Done):
+                worker.job = None
+                _give_next(worker, waiting)
+                yield line
+            elif worker.door is not None:
+                self._server.admit(worker.door)
+                worker.close_door()
 
     def _given_up(self, job: Job, reason: str) -> Done:
         report = failed_report(self._assignment, job.name, reason)
@@ -158,16 +225,24 @@ class LocalWorkers:
 
     def _start(self, selector: selectors.BaseSelector) -> _Worker:
         mine, theirs = socket.socketpair()
-        with theirs:
+        handed, servers_end = [theirs], None
+        made = self._server.make_door()
+        if made is not None:
+            handed.append(made[0])
+            servers_end = made[1]
+        descriptors = [one.fileno() for one in handed]
+        with contextlib.ExitStack() as stack:
+            for one in handed:
+                stack.enter_context(one)
             process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-                [sys.executable, "-P", "-m", "grader.batch.worker", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-P", "-m", "grader.batch.worker", *map(str, descriptors)],
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             )
-        worker = _Worker(process=process, connection=mine)
+        worker = _Worker(process=process, connection=mine, door=servers_end)
         mine.sendall(msgspec.json.encode(self._hello) + b"\n")
         selector.register(mine, selectors.EVENT_READ, worker)
         return worker

@@ -147,7 +147,8 @@ def grade_batch(
                 out=str(out.resolve()),
                 few=len(chosen) <= FEW * workers,
             )
-            pool = LocalWorkers(hello, desk, assignment, count=workers)
+            nothing_known = gradebook.previous_run(run) is None and not gradebook.graded(run)
+            pool = LocalWorkers(hello, desk, assignment, count=workers, ahead=nothing_known)
         cached = _take_all(pool.grade(chosen), chosen, gradebook, run, progress)
         gradebook.end_run(run, names)
         taken = keep_decisions(gradebook, run, decisions)

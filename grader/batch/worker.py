@@ -1,10 +1,12 @@
 """A worker process of a batch: takes jobs from a socket, a JSON line each, and sends reports back.
 
-Started by `grader.batch.local` as ``python -m grader.batch.worker FD``. It is a judge: student code
-runs only in the children of its warm server. It ends, and with it whatever it started, as soon as
-the parent's end of the socket closes.
+Started by `grader.batch.local` as ``python -m grader.batch.worker FD [DOOR]``. It is a judge:
+student code runs only in the children of a warm server. That is the parent's, to which the second
+socket leads once the worker has sent `Wanted`, or one of its own. It ends, and with it whatever it
+started, as soon as the parent's end of the socket closes.
 """
 
+import functools
 import gc
 import os
 import select
@@ -68,6 +70,10 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     values: dict[str, str]
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The worker has something to judge, and wants to share the parent's warm server."""
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A worker's line for a `JobLine`."""
 
@@ -110,15 +116,30 @@ class Worker:
         return known or self._desk.finish(self._grading.grade(submission), key)
 
 
-def work(lines: Iterator[bytes], out: IO[bytes]) -> None:
-    """Answer every job line until there are no more."""
+def work(lines: Iterator[bytes], out: IO[bytes], door: socket.socket | None) -> None:
+    """Answer every job line until there are no more.
 
-    def send(line: Answer | Stopped) -> None:
+    Args:
+        lines: what the parent sends.
+        out: where answers go.
+        door: this judge's end of a `door` to the parent's server; None where it shares none.
+    """
+
+    def send(line: Answer | Stopped | Wanted) -> None:
         out.write(msgspec.json.encode(line) + b"\n")
         out.flush()
 
     hello = msgspec.json.decode(next(lines), type=Hello)
-    grading = Grading(hello.settings, few=hello.few)
+
+    def share(connection: socket.socket) -> socket.socket:
+        send(Wanted())
+        return connection
+
+    grading = Grading(
+        hello.settings,
+        few=hello.few,
+        share=None if door is None else functools.partial(share, door),
+    )
     with Gradebook(Path(hello.gradebook)) as gradebook:
         desk = Desk(hello.settings, grading.assignment, gradebook, hello.run, Path(hello.out))
         worker = Worker(grading, desk)
@@ -137,7 +158,7 @@ def work(lines: Iterator[bytes], out: IO[bytes]) -> None:
 def _end_with_parent(connection: socket.socket) -> None:
     """End this process when the parent closes its end, even amid a submission.
 
-    The warm server and its children end when their connections to this process close.
+    The children, and a server of its own, end when their connections to this process close.
     """
     poll = select.poll()
     poll.register(connection, 0)  # the end of the other side is always reported
@@ -146,13 +167,14 @@ def _end_with_parent(connection: socket.socket) -> None:
 
 
 def main() -> None:
-    """Serve the socket whose descriptor is the only argument."""
+    """Serve the socket whose descriptor is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends workers by closing the socket
+    door = socket.socket(fileno=int(sys.argv[2])) if len(sys.argv) > 2 else None
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
         reader, writer = connection.makefile("rb"), connection.makefile("wb")
         try:
-            work(iter(reader.readline, b""), writer)
+            work(iter(reader.readline, b""), writer, door)
         except (BrokenPipeError, ConnectionResetError, StopIteration):
             return
 

@@ -1,4 +1,4 @@
-"""Messages between the judge and its warm server, which both are ours and trust each other.
+"""Messages between judges and their warm server, which all are ours and trust each other.
 
 They travel as single packets over a socket of type SEQPACKET, with descriptors beside them.
 """
@@ -18,7 +18,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         covered: a folder inside a readable one of which only `readable` entries may be seen.
         cache: folder that the preload may write to, for matplotlib's list of fonts; empty for none.
         core: path of the virtual GPU's native core; empty for no virtual GPU.
-        uid: user that children of root become.
+        uid: user that the first judge's children become where the server is root's.
         once: the server serves one submission, so it does not warm up for others.
     """
 
@@ -62,6 +62,18 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     device: str
     card: str = ""
+
+
+class Join(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="join"):
+    """Serve one more judge, at the other end of the socket that travels beside it.
+
+    Only the first judge sends it; that one's end ends the server, another's only its own children.
+
+    Attributes:
+        uid: user that this judge's children become where the server is root's.
+    """
+
+    uid: int
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fork"):
@@ -112,7 +124,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     text: str
 
 
-ToServer = Plan | Fork
+ToServer = Plan | Join | Fork
 FromServer = Hello | Forked | Ended | Trouble
 
 MOST_BYTES = 64 << 10

@@ -24,26 +24,22 @@ class ServerGone(Exception):
     """The warm server ended, or does not answer."""
 
 
-class ForkServer:
-    """A warm server's process; constructing returns before it is warm."""
+def door() -> tuple[socket.socket, socket.socket]:
+    """Return the judge's and the server's end of a new connection between them."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
-    def __init__(self, plan: control.Plan) -> None:
+
+class ForkServer:
+    """A judge's connection to a warm server, which may be another process's.
+
+    Args:
+        connection: the judge's end; it is closed with this object.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._control = connection
         self._hello: control.Hello | None = None
         self._ended: dict[int, control.Ended] = {}
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                launch.command("grader.sandbox.server", str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self._complaints,
-                stderr=self._complaints,
-                env=launch.environment(),
-                cwd="/",
-                start_new_session=True,  # an interrupt at the keyboard is for the judge
-            )
-        self._control.sendall(control.encode(plan))
 
     def hello(self) -> control.Hello:
         """Return the server's first message, once it is warm.
@@ -118,12 +114,8 @@ class ForkServer:
         self._ended.pop(pid, None)
 
     def close(self) -> None:
-        """End the server, and with it every child that lives."""
+        """Leave the server, which ends every child of this judge that lives."""
         self._control.close()
-        self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_CLOSE_SECONDS)
-        self._complaints.close()
 
     def _take_forked(self) -> tuple[int, int]:
         while True:
@@ -139,8 +131,8 @@ class ForkServer:
                 self._ended[message.pid] = message
 
     def _receive(self, seconds: float) -> tuple[control.FromServer, list[int]]:
-        self._control.settimeout(max(seconds, 0.001))
         try:
+            self._control.settimeout(max(seconds, 0.001))
             data, descriptors, _, _ = socket.recv_fds(self._control, control.MOST_BYTES, 1)
         except TimeoutError:
             raise
@@ -149,6 +141,58 @@ class ForkServer:
         if not data:
             raise ServerGone("the warm server has ended")
         return control.decode_for_judge(data), list(descriptors)
+
+    def _why(self, error: Exception) -> str:
+        return str(error)
+
+
+class OwnForkServer(ForkServer):
+    """A warm server's process, and its first judge's connection.
+
+    Constructing returns before it is warm.
+    """
+
+    def __init__(self, plan: control.Plan) -> None:
+        mine, theirs = door()
+        super().__init__(mine)
+        self._last_uid = plan.uid
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                launch.command("grader.sandbox.server", str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._complaints,
+                stderr=self._complaints,
+                env=launch.environment(),
+                cwd="/",
+                start_new_session=True,  # an interrupt at the keyboard is for the judge
+            )
+        self._control.sendall(control.encode(plan))
+
+    def admit(self, theirs: socket.socket) -> None:
+        """Let one more judge be served; it need not be warm for that.
+
+        Args:
+            theirs: the server's end of a `door`.
+
+        Raises:
+            ServerGone: the server has ended.
+        """
+        self._last_uid = launch.child_uid(above=self._last_uid)
+        message = control.encode(control.Join(uid=self._last_uid))
+        try:
+            socket.send_fds(self._control, [message], [theirs.fileno()])
+        except OSError as error:
+            raise ServerGone(str(error)) from error
+
+    def close(self) -> None:
+        """End the server, and with it every child that lives."""
+        super().close()
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_CLOSE_SECONDS)
+        self._complaints.close()
 
     def _why(self, error: Exception) -> str:
         self._complaints.seek(0)

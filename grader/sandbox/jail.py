@@ -124,18 +124,36 @@ def _offer(jail: Jail, layer: str, available: bool, reason: str) -> None:  # noq
         jail.missing[layer] = reason
 
 
-def lock_down(jail: Jail, fork: control.Fork, socket_fd: int, log_fd: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Lodging:
+    """What a child is given that differs from child to child.
+
+    Attributes:
+        socket: descriptor of its messages.
+        log: descriptor of its log.
+        uid: user it becomes, where the server is root's.
+        judges: judges that the server has, each of which may have a child of the same user where
+            the server is not root's.
+    """
+
+    socket: int
+    log: int
+    uid: int
+    judges: int
+
+
+def lock_down(jail: Jail, fork: control.Fork, lodging: Lodging) -> None:
     """Give up, in a freshly forked child, all that student code does not need.
 
     Raises:
         OSError: a lock that the server found available does not close; the child must end.
     """
-    _keep_descriptors(socket_fd, log_fd, jail.ruleset)
+    _keep_descriptors(lodging.socket, lodging.log, jail.ruleset)
     os.setsid()
     if jail.holds(layers.NAMESPACES):
         namespaces.take_own_folder(_OWN_FOLDER_BYTES)
     if jail.holds(layers.USER):
-        privileges.become(jail.plan.uid)
+        privileges.become(lodging.uid)
     if jail.holds(layers.SECCOMP) or jail.holds(layers.LANDLOCK):
         privileges.gain_nothing_by_exec()
     if jail.holds(layers.NAMESPACES) or layers.USER in jail.plan.layers:
@@ -143,7 +161,7 @@ def lock_down(jail: Jail, fork: control.Fork, socket_fd: int, log_fd: int) -> No
     privileges.die_with_parent()
     privileges.hide_memory()
     if jail.held is not None:
-        _limit(jail, jail.held, fork)
+        _limit(jail, jail.held, fork, judges=lodging.judges)
     if jail.holds(layers.LANDLOCK):
         landlock.restrict(_RULESET)
         os.close(_RULESET)
@@ -155,13 +173,15 @@ def _filter_of_this_process() -> bytes:
     return seccomp.assemble(seccomp.allow_list(os.getpid(), own_folder=False))
 
 
-def _limit(jail: Jail, held: rlimits.HeldByServer, fork: control.Fork) -> None:
+def _limit(jail: Jail, held: rlimits.HeldByServer, fork: control.Fork, *, judges: int) -> None:
     rlimits.limit_memory(held, fork.memory_bytes)
     rlimits.limit_time(fork.cpu_seconds)
     rlimits.limit_files(own_folder=jail.holds(layers.NAMESPACES))
     rlimits.limit_signals_and_priority()
-    if jail.holds(layers.USER) or (jail.holds(layers.NAMESPACES) and os.getuid() != 0):
-        rlimits.limit_threads(fork.threads)
+    if jail.holds(layers.USER):
+        rlimits.limit_threads(fork.threads, children=1)
+    elif jail.holds(layers.NAMESPACES) and os.getuid() != 0:
+        rlimits.limit_threads(fork.threads, children=judges)
 
 
 def _keep_descriptors(socket_fd: int, log_fd: int, ruleset: int) -> None:

@@ -118,15 +118,18 @@ def cache_folder() -> str:
     return str(folder.resolve()) if os.access(folder, os.W_OK) else ""
 
 
-def child_uid() -> int:
-    """Return the user that children of root become: a number that nobody else has.
+def child_uid(*, above: int = 0) -> int:
+    """Return the user that a judge's children become if root's: a number that nobody else has.
 
     A number of its own keeps the count of threads (RLIMIT_NPROC) apart from other users'.
+
+    Args:
+        above: the last number that another judge of the same server was given.
     """
     import pwd  # not on Windows, where no child changes its user
 
     taken = {entry.pw_uid for entry in pwd.getpwall()}
-    uid = 40000 + os.getpid() % 20000
+    uid = max(40000 + os.getpid() % 20000, above + 1)
     while uid in taken:
         uid += 1
     return uid

@@ -2,9 +2,10 @@
 
 Started by exec with a clean environment (`grader.sandbox.launch`), it never sees an answer and
 never runs student code itself. It has one thread and does one thing at a time: forks when asked,
-reaps, and ends children that touch more memory than they may.
+reaps, and ends children that touch more memory than they may. Several judges may share it.
 """
 
+import contextlib
 import gc
 import importlib
 import os
@@ -60,8 +61,7 @@ def main(control_fd: str) -> None:
         torch=str(importlib.import_module("torch").__version__),
         seconds=round(time.monotonic() - began, 3),
     )
-    connection.sendall(control.encode(hello))
-    Server(connection, prepared).serve()
+    Server(connection, prepared, hello).serve()
     os._exit(0)  # torch takes its time to leave
 
 
@@ -169,62 +169,95 @@ def _ensure_one_thread() -> None:
 
 
 class Server:
-    """Forks children, reaps them, and watches what they touch."""
+    """Forks children, reaps them, and watches what they touch.
 
-    def __init__(self, connection: socket.socket, prepared: jail.Jail) -> None:
-        self._connection = connection
+    Args:
+        connection: to the first judge.
+        prepared: the locks.
+        hello: what each judge is told first.
+    """
+
+    def __init__(
+        self, connection: socket.socket, prepared: jail.Jail, hello: control.Hello
+    ) -> None:
         self._jail = prepared
+        self._hello = control.encode(hello)
         self._poll = select.poll()
-        self._poll.register(connection, select.POLLIN)
+        self._judges: dict[int, _Judge] = {}
         self._children: dict[int, _Child] = {}
+        self._first = self._admit(_Judge(connection, prepared.plan.uid))
 
     def serve(self) -> None:
-        """Serve until the judge closes its end."""
-        while True:
+        """Serve until the first judge closes its end."""
+        while self._first.is_there:
             timeout = _WATCH_SECONDS * 1000 if self._children else None
             for descriptor, _ in self._poll.poll(timeout):
-                if descriptor != self._connection.fileno():
+                if descriptor in self._children:
                     self._reap(descriptor)
-                elif not self._take_message():
-                    return
+                else:
+                    self._take_message(self._judges[descriptor])
             for child in self._children.values():
                 self._watch(child)
 
-    def _take_message(self) -> bool:
-        """Answer the judge's next message; return False at the end."""
+    def _admit(self, judge: "_Judge") -> "_Judge":
+        self._judges[judge.connection.fileno()] = judge
+        self._poll.register(judge.connection, select.POLLIN)
+        judge.tell(self._hello)
+        return judge
+
+    def _dismiss(self, judge: "_Judge") -> None:
+        """End the children of a judge that has closed its end."""
+        for child in self._children.values():
+            if child.judge is judge:
+                _kill(child)
+        self._poll.unregister(judge.connection)
+        del self._judges[judge.connection.fileno()]
+        judge.connection.close()
+        judge.is_there = False
+
+    def _take_message(self, judge: "_Judge") -> None:
+        """Answer a judge's next message."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._connection, control.MOST_BYTES, 3)
+            data, descriptors, _, _ = socket.recv_fds(judge.connection, control.MOST_BYTES, 3)
         except OSError:
-            return False
+            data, descriptors = b"", []
         if not data:
-            return False
-        fork = control.decode_for_server(data)
-        if not isinstance(fork, control.Fork):
-            raise TypeError(f"cannot answer {type(fork).__name__}")
+            self._dismiss(judge)
+            return
+        message = control.decode_for_server(data)
+        if isinstance(message, control.Join) and judge is self._first:
+            self._admit(_Judge(socket.socket(fileno=descriptors[0]), message.uid))
+            return
+        if not isinstance(message, control.Fork):
+            raise TypeError(f"cannot answer {type(message).__name__}")
         try:
-            self._fork(fork, *descriptors)
+            self._fork(judge, message, *descriptors)
         except OSError as error:
-            self._connection.sendall(control.encode(control.Trouble(text=str(error))))
+            judge.tell(control.encode(control.Trouble(text=str(error))))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        return True
 
-    def _fork(self, fork: control.Fork, socket_fd: int, log_fd: int, key_fd: int) -> None:
+    def _fork(
+        self, judge: "_Judge", fork: control.Fork, socket_fd: int, log_fd: int, key_fd: int
+    ) -> None:
+        lodging = jail.Lodging(
+            socket=socket_fd, log=log_fd, uid=judge.uid, judges=len(self._judges)
+        )
         trees = self._jail.trees
         if trees is not None:
             trees.before_fork()
         try:
             pid = os.fork()
             if pid == 0:
-                _be_child(self._jail, fork, socket_fd, log_fd, key_fd)
+                _be_child(self._jail, fork, lodging, key_fd)
         finally:
             if trees is not None:
                 trees.after_fork()
         pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = _Child(pid, pidfd, fork)
+        self._children[pidfd] = _Child(judge, pid, pidfd, fork)
         self._poll.register(pidfd, select.POLLIN)
-        socket.send_fds(self._connection, [control.encode(control.Forked(pid=pid))], [pidfd])
+        judge.tell(control.encode(control.Forked(pid=pid)), pidfd)
 
     def _reap(self, pidfd: int) -> None:
         child = self._children.pop(pidfd)
@@ -238,7 +271,7 @@ class Server:
             peak_bytes=usage.ru_maxrss * 1024,
             over=child.over,
         )
-        self._connection.sendall(control.encode(ended))
+        child.judge.tell(control.encode(ended))
 
     def _watch(self, child: "_Child") -> None:
         """End a child that has touched more memory or has more threads than it may."""
@@ -256,27 +289,50 @@ class Server:
             child.over = "threads"
         else:
             return
-        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+        _kill(child)
+
+
+class _Judge:
+    """The server's end of a judge's socket."""
+
+    __slots__ = ("connection", "is_there", "uid")
+
+    def __init__(self, connection: socket.socket, uid: int) -> None:
+        self.connection = connection
+        self.uid = uid
+        self.is_there = True
+
+    def tell(self, message: bytes, *descriptors: int) -> None:
+        """Send a message; one that has gone is noticed when its end is read."""
+        if self.is_there:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(self.connection, [message], descriptors)
 
 
 class _Child:
-    __slots__ = ("fork", "over", "pid", "pidfd")
+    __slots__ = ("fork", "judge", "over", "pid", "pidfd")
 
-    def __init__(self, pid: int, pidfd: int, fork: control.Fork) -> None:
+    def __init__(self, judge: _Judge, pid: int, pidfd: int, fork: control.Fork) -> None:
+        self.judge = judge
         self.pid = pid
         self.pidfd = pidfd
         self.fork = fork
         self.over: Literal["", "memory", "threads"] = ""
 
 
+def _kill(child: _Child) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+
+
 def _be_child(
-    prepared: jail.Jail, fork: control.Fork, socket_fd: int, log_fd: int, key_fd: int
+    prepared: jail.Jail, fork: control.Fork, lodging: jail.Lodging, key_fd: int
 ) -> NoReturn:
     """Lock this process in and serve the judge from it; ends with the process."""
     code = control.CHILD_FAILED
     try:
         _take_key(key_fd)
-        jail.lock_down(prepared, fork, socket_fd, log_fd)
+        jail.lock_down(prepared, fork, lodging)
         channel = Channel(jail.SOCKET)
         start = channel.receive()
         if not isinstance(start, Start):

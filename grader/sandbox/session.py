@@ -14,20 +14,25 @@ submission gets a fresh process without locks, and `Server.layers` says so.
 """
 
 import contextlib
+import socket
 import sys
 from types import TracebackType
 from typing import Self
 
 from grader.model import Limits
-from grader.sandbox import launch, layers, privileges
+from grader.sandbox import control, launch, layers, privileges
 from grader.sandbox.child_session import ChildSession
 from grader.sandbox.ending import ChildFailed, ChildGone, ServerFailed
-from grader.sandbox.forking import ForkServer, ServerGone
+from grader.sandbox.forking import ForkServer, OwnForkServer, ServerGone, door
 from grader.sandbox.fresh import FreshServer
 from grader.sandbox.protocol import Start
 from grader.vgpu.build import Unavailable, ensure
 
-__all__ = ["ChildFailed", "ChildGone", "ChildSession", "Server", "ServerFailed"]
+__all__ = ["FORKS", "ChildFailed", "ChildGone", "ChildSession", "Server", "ServerFailed", "door"]
+
+
+FORKS = sys.platform.startswith("linux")
+"""Whether a fork is safe here."""
 
 
 class Server:
@@ -41,6 +46,8 @@ class Server:
         fork: whether children are forked; by default where a fork is safe.
         once: whether it serves one submission, whose start matters more than its run: what few
             notebooks use is then loaded only when this one does.
+        shared: the judge's end of a `door` to a server that another process has started with the
+            same arguments; where that one fails, this one starts a server of its own.
     """
 
     def __init__(
@@ -50,8 +57,9 @@ class Server:
         device: bool = True,
         real: bool = False,
         use_layers: tuple[str, ...] = layers.ALL,
-        fork: bool = sys.platform.startswith("linux"),
+        fork: bool = FORKS,
         once: bool = False,
+        shared: socket.socket | None = None,
     ) -> None:
         self._once = once
         self._unsafe = unsafe
@@ -61,7 +69,8 @@ class Server:
         self._core, self._unavailable = _find_core() if device and not real else ("", "")
         with contextlib.suppress(OSError, AttributeError):
             privileges.hide_memory()  # a child of the same user may not look into the judge
-        self._process = self._start()
+        self._process: ForkServer | FreshServer
+        self._process = self._start() if shared is None else ForkServer(shared)
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +92,7 @@ class Server:
         """
         if self._real and not self._unsafe:
             raise ServerFailed("sandbox.real-card")
-        active = self._process.hello().layers
+        active = self._greeted().layers
         if not self._unsafe and not layers.can_grade_others(active):
             missing = ", ".join(name for name in layers.ALL if name not in active)
             raise ServerFailed("sandbox.too-weak", {"missing": missing})
@@ -92,13 +101,13 @@ class Server:
     def layers(self) -> tuple[str, ...]:
         """Names of the layers that hold; see `grader.sandbox.layers`."""
         self.wait()
-        return self._process.hello().layers
+        return self._greeted().layers
 
     @property
     def missing(self) -> dict[str, str]:
         """Why each of the other layers does not hold, in the system's words."""
         self.wait()
-        return dict(self._process.hello().missing)
+        return dict(self._greeted().missing)
 
     @property
     def device(self) -> str:
@@ -106,19 +115,40 @@ class Server:
         if self._unavailable:
             return f"unavailable: {self._unavailable}"
         self.wait()
-        return self._process.hello().device
+        return self._greeted().device
 
     @property
     def card(self) -> str:
         """Name of the machine's own card where `device` is ``real``, else empty."""
         self.wait()
-        return self._process.hello().card
+        return self._greeted().card
 
     @property
     def torch(self) -> str:
         """Version of torch."""
         self.wait()
-        return self._process.hello().torch
+        return self._greeted().torch
+
+    def admit(self, theirs: socket.socket) -> None:
+        """Let a judge of another process share this server; restarts one that has died.
+
+        Args:
+            theirs: the server's end of a `door`.
+
+        Raises:
+            ServerFailed: no server can be shared.
+        """
+        for last in (False, True):
+            if not isinstance(self._process, OwnForkServer):
+                raise ServerFailed("sandbox.no-start", {"reason": "no server to share"})
+            try:
+                self._process.admit(theirs)
+            except ServerGone as error:
+                if last:
+                    raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error
+                self._restart()
+            else:
+                return
 
     def spawn(self, start: Start, limits: Limits) -> ChildSession:
         """Return a child that is locked in and ready; restarts a server that has died.
@@ -130,8 +160,7 @@ class Server:
         try:
             process = self._process.fork(limits)
         except ServerGone:
-            self._process.close()
-            self._process = self._start()
+            self._restart()
             self.wait()
             try:
                 process = self._process.fork(limits)
@@ -143,10 +172,23 @@ class Server:
         """End the server and whatever lives in it."""
         self._process.close()
 
-    def _start(self) -> ForkServer | FreshServer:
+    def _greeted(self) -> control.Hello:
+        try:
+            return self._process.hello()
+        except ServerFailed:
+            if type(self._process) is not ForkServer:
+                raise
+            self._restart()  # with one of its own
+            return self._process.hello()
+
+    def _restart(self) -> None:
+        self._process.close()
+        self._process = self._start()
+
+    def _start(self) -> OwnForkServer | FreshServer:
         if not self._fork:
             return FreshServer(core=self._core, real=self._real)
-        return ForkServer(launch.plan(self._use_layers, core=self._core, once=self._once))
+        return OwnForkServer(launch.plan(self._use_layers, core=self._core, once=self._once))
 
 
 def _find_core() -> tuple[str, str]:

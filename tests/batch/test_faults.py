@@ -128,6 +128,24 @@ def test_a_process_killed_over_a_submission_costs_no_points(base, kind):
     assert ("trying it once more" in said) == (kind == "worker")
 
 
+def test_workers_share_a_warm_server_which_a_dead_one_does_not_take_along(base):
+    hand_in(base / "in", **{f"slow{number}": SLOW for number in range(3)})
+    run = start(base)
+
+    def two_children():
+        below = descendants(run.pid)
+        servers = sorted(pid for pid, line in below.items() if "sandbox.server" in line)
+        return len(servers) >= 5 and (below, servers)
+
+    below, servers = wait_until(two_children)
+    kill(victim(below, "worker"))
+    wait_until(lambda: len(living(servers[-2:])) == 1, seconds=5)  # its child, soon after it
+    assert living(servers[:3]) == servers[:3]
+    _, said = run.communicate(timeout=100)
+    assert run.returncode == 0, said
+    assert_everybody_once(base, {f"slow{number}": (1.0, "passed") for number in range(3)})
+
+
 def test_a_submission_that_no_worker_survives_is_our_failure_and_the_rest_is_graded(base):
     hand_in(base / "in", good=RIGHT, slow=SLOW)
     run = start(base, workers=1)

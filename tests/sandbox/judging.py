@@ -21,7 +21,7 @@ import msgspec
 
 from grader.model import Limits
 from grader.sandbox.protocol import RunCell, Start
-from grader.sandbox.session import ChildGone, Server, ServerFailed
+from grader.sandbox.session import ChildGone, Server, ServerFailed, door
 
 MARK = "ANSWER" + "-" + "OF-THE-JUDGE"
 """Begins every secret; what follows is in no attack's source."""
@@ -129,11 +129,15 @@ def system_call(number, *arguments):
 
 
 class Judging:
-    """Runs jobs with one warm server."""
+    """Runs jobs with one warm server that it shares with another judge, as in a batch."""
 
     def __init__(self, folder: Path, layers: tuple[str, ...]) -> None:
         self._secrets = Secrets(folder)
-        self._server = Server(unsafe=True, use_layers=layers)
+        self._first = Server(unsafe=True, use_layers=layers)
+        mine, theirs = door()
+        with theirs:
+            self._first.admit(theirs)
+        self._server = Server(unsafe=True, use_layers=layers, shared=mine)
         places = self._secrets.places
         self._prelude = _PRELUDE.format(places=places, first=MARK[:9], rest=MARK[9:])
 
@@ -155,7 +159,7 @@ class Judging:
         self._idle = len(_descendants(self._server_pid()))
 
     def _server_pid(self) -> int:
-        return self._server._process._process.pid
+        return self._first._process._process.pid
 
     def _run_in_child(self, job: Job, cells: list[str], seen: Seen) -> None:
         limits = Limits(
@@ -212,6 +216,7 @@ class Judging:
 
     def close(self) -> None:
         self._server.close()
+        self._first.close()
 
 
 def _run_plainly(cells: list[str], style: str) -> None:
