@@ -46,6 +46,14 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def command_of(pid: int) -> bytes:
+    """Return the command line of a process, empty if it ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def grade(folder: Path, out: Path) -> tuple[float, int, int]:
     """Grade a folder; return seconds, and peak KiB of the parent and of its largest worker."""
     line = [sys.executable, "-m", "grader.cli", "grade", str(folder), "--out", str(out)]
@@ -56,7 +64,8 @@ def grade(folder: Path, out: Path) -> tuple[float, int, int]:
     threading.Thread(target=lambda: (run.wait(), ended.set()), daemon=True).start()
     while not ended.wait(0.1):
         parent = max(parent, peak_kib(run.pid))
-        worker = max([worker, *(peak_kib(pid) for pid in children(run.pid))])
+        workers = [pid for pid in children(run.pid) if b"batch.worker" in command_of(pid)]
+        worker = max([worker, *map(peak_kib, workers)])
     if run.returncode:
         raise SystemExit(f"grading ended with status {run.returncode}")
     return time.perf_counter() - began, parent, worker

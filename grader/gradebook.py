@@ -320,18 +320,19 @@ class Gradebook:
 
     # ------------------------------------------------------------------ origins
 
-    def set_origins(self, origins: Mapping[str, Origin]) -> None:
-        """Keep where submissions came from; what was known of the same ones is replaced."""
+    def set_origins(self, origins: Iterable[tuple[str, Origin]]) -> None:
+        """Keep where submissions came from, by name; what was known of the same is replaced."""
         with transaction(self._db):
             self._db.executemany(
                 "INSERT OR REPLACE INTO origins (submission, origin) VALUES (?, ?)",
-                [(name, msgspec.json.encode(origin)) for name, origin in origins.items()],
+                ((name, msgspec.json.encode(origin)) for name, origin in origins),
             )
 
-    def origins(self) -> dict[str, Origin]:
-        """Return where each submission came from."""
-        rows = self._db.execute("SELECT submission, origin FROM origins")
-        return {name: msgspec.json.decode(data, type=Origin) for name, data in rows}
+    def origin(self, submission: str) -> Origin | None:
+        """Return where a submission came from, None where that is not known."""
+        rows = self._db.execute("SELECT origin FROM origins WHERE submission = ?", (submission,))
+        found = rows.fetchone()
+        return None if found is None else msgspec.json.decode(found[0], type=Origin)
 
     # ------------------------------------------------------------------ analysis
 

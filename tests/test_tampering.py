@@ -5,10 +5,10 @@ import pytest
 from grader.assignments import load_assignment
 from grader.intake import read_submission
 from grader.judge import Judge
-from grader.reports.html import render_class, render_report
-from grader.reports.html.class_view import RunFacts
+from grader.reports.html import render_report
 from grader.reports.summary import summarize
 from tests.intake.notebooks import sections_notebook
+from tests.reports.classes import draw_class
 from tests.test_running import BEFORE
 
 WRONG = "neuron = Gate([1.0, 1.0], -0.5)"
@@ -116,8 +116,7 @@ def test_a_forged_reply_gives_no_point_and_tells_the_instructor_only(grade, assi
     student = render_report(report, assignment, language="en")
     assert "unexpected" not in student
     assert note not in student
-    facts = RunFacts(seconds=1.0, workers=1, cached=0, handed_in=1)
-    page = render_class([summarize(report)], assignment, language="en", facts=facts)
+    page = draw_class([summarize(report)], assignment, language="en")
     assert "The submission&#39;s process sent something unexpected" in page
 
 

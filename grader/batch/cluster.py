@@ -41,7 +41,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         code: digest of the code that must grade it, see `code_digest`.
         reviews: decisions of persons on it, for its page.
-        origins: where it came from, by its name, where that is known.
+        origin: where it came from, where that is known.
         few: whether the run has but a few submissions.
     """
 
@@ -49,7 +49,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     submission: Submission
     reviews: list[Review]
-    origins: dict[str, Origin]
+    origin: Origin | None
     few: bool = False
 
 
@@ -91,7 +91,7 @@ def _graded(request: Request) -> Graded | Trouble:
         grading.assignment,
         language=request.settings.language,
         reviews=request.reviews,
-        origins=request.origins,
+        origin_of=lambda _: request.origin,
     )
     drawn = pages.draw(report)
     return Graded(report=report, files=drawn.files, failure=drawn.failure)
@@ -172,14 +172,13 @@ class Cluster:
         return self._desk.find(job.name, self._desk.key(submission.digest)) or submission
 
     def _request(self, submission: Submission) -> bytes:
-        origin = self._desk.pages.origin_of(submission.name)
         return msgspec.msgpack.encode(
             Request(
                 settings=self._settings,
                 code=self._code,
                 submission=submission,
                 reviews=list(self._desk.pages.reviews_of(submission.name)),
-                origins={} if origin is None else {submission.name: origin},
+                origin=self._desk.pages.origin_of(submission.name),
                 few=self._few,
             )
         )

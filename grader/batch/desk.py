@@ -57,7 +57,7 @@ class Desk:
             assignment,
             language=settings.language,
             reviews=gradebook.reviews(),
-            origins=gradebook.origins(),
+            origin_of=gradebook.origin,
         )
         self._gradebook = gradebook
         self._run = run

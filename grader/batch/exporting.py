@@ -85,11 +85,12 @@ def export(
         if not (unfinished or gradebook.is_whole(run)):
             raise GradebookError("gradebook.interrupted", {"path": str(out)})
         assignment = load_assignment(gradebook.assignment_of(run))
-        origins = gradebook.origins()
         pages = SubmissionPages(
-            assignment, language="en", reviews=gradebook.reviews(), origins=origins
+            assignment, language="en", reviews=gradebook.reviews(), origin_of=gradebook.origin
         )
         reports = [pages.reviewed(report) for report in gradebook.reports(run)]
+        known = ((report.submission, gradebook.origin(report.submission)) for report in reports)
+        origins = {name: origin for name, origin in known if origin is not None}
     exported = Exported(waiting=[r.submission for r in reports if r.to_review and not unfinished])
     ready = [report for report in reports if unfinished or not report.to_review]
     exported.count = len(ready)
@@ -103,7 +104,7 @@ def export(
         table = _gradescope if target == "gradescope" else _plain
         header, rows = table(ready, origins, assignment)
         name = "gradescope-grades.csv" if target == "gradescope" else "grades.csv"
-        write_file(out / name, render_csv(header, rows).encode())
+        write_file(out / name, render_csv(header, rows))
         exported.files.append(out / name)
     return exported
 

@@ -1,6 +1,6 @@
 """What is known of a hand-in beside its answers: files, attempts, lateness, and who is absent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,6 @@ from grader.lms.roster import NOBODY_ABSENT, Attendance, attend, read_roster
 from grader.lms.sheets import read_sheet
 from grader.model import Policy, Report
 from grader.reports.clean import clean_line, csv_cell
-from grader.reports.csv import render_csv
 
 SUBMISSIONS_FILE = "submissions.csv"
 SUBMISSIONS_COLUMNS = (
@@ -62,9 +61,9 @@ def find(
 
 
 def origins_of(
-    handed: Sequence[Handed], attendance: Attendance, known: Mapping[str, Origin]
-) -> dict[str, Origin]:
-    """Return where submissions came from.
+    handed: Sequence[Handed], attendance: Attendance, origin_of: Callable[[str], Origin | None]
+) -> Iterator[tuple[str, Origin]]:
+    """Yield where submissions came from, each with its name.
 
     The roster's times go before a system's; where neither tells one, that of an earlier roster
     stays, so that grading again without the roster takes back no penalty.
@@ -72,17 +71,15 @@ def origins_of(
     Args:
         handed: what was handed in.
         attendance: what the roster tells.
-        known: what the gradebook has, by submission.
+        origin_of: tells what the gradebook has, by the submission's name.
     """
-    origins = {}
     for one in handed:
-        before = known.get(one.name)
+        before = origin_of(one.name)
         same = before is not None and same_participant(before, one.origin)
         earlier = before.submitted if before is not None and same else ""
         times = (attendance.submitted.get(one.name, ""), one.origin.submitted, earlier)
         submitted = next(filter(None, times), "")
-        origins[one.name] = msgspec.structs.replace(one.origin, submitted=submitted)
-    return origins
+        yield one.name, msgspec.structs.replace(one.origin, submitted=submitted)
 
 
 def with_origin(report: Report, origin: Origin, policy: Policy | None) -> Report:
@@ -105,12 +102,11 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown}, …" if len(names) > _MOST_SHOWN else shown
 
 
-def render_submissions(
-    origins: Mapping[str, Origin], unclaimed: Sequence[str], attendance: Attendance
-) -> bytes:
-    """Return `submissions.csv`: a file each, then nobody's files, then the absent."""
-    rows = []
-    for name, origin in origins.items():
+def submission_rows(
+    origins: Iterable[tuple[str, Origin]], unclaimed: Sequence[str], attendance: Attendance
+) -> Iterator[list[str]]:
+    """Yield the rows of `submissions.csv`: a file each, then nobody's files, then the absent."""
+    for name, origin in origins:
         facts = [
             csv_cell(name),
             origin.system,
@@ -120,8 +116,10 @@ def render_submissions(
             str(origin.attempt),
             str(origin.attempts),
         ]
-        rows += [[*facts, csv_cell(path), state] for path, state in origin.files or [("", "read")]]
+        for path, state in origin.files or [("", "read")]:
+            yield [*facts, csv_cell(path), state]
     empty = [""] * (len(SUBMISSIONS_COLUMNS) - 2)
-    rows += [[*empty, csv_cell(path), "nobody's"] for path in unclaimed]
-    rows += [[csv_cell(name), *empty[1:], "", "absent"] for name in attendance.absent]
-    return render_csv(SUBMISSIONS_COLUMNS, rows).encode()
+    for path in unclaimed:
+        yield [*empty, csv_cell(path), "nobody's"]
+    for name in attendance.absent:
+        yield [csv_cell(name), *empty[1:], "", "absent"]

@@ -1,9 +1,12 @@
 """Writes what a batch leaves in its output folder: pages, `result.json`, tables."""
 
+import contextlib
+import tempfile
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -12,21 +15,41 @@ from grader.batch.handing import with_origin
 from grader.gradebook import Gradebook, Review, result_key
 from grader.lms.origin import Origin
 from grader.model import Assignment, Report
-from grader.reports.changes import Change, find_changes
 from grader.reports.csv import (
+    REVIEW_COLUMNS,
+    Table,
     gradebook_header,
     gradebook_row,
     render_csv,
-    render_review,
+    review_delimiter,
     review_rows,
 )
-from grader.reports.html import RunFacts, render_class, render_report
+from grader.reports.html import ClassPage, RunFacts, render_report
 from grader.reports.items import ITEM_COLUMNS, item_rows
 from grader.reports.json import encode_result
-from grader.reports.summary import ClassRow, summarize
+from grader.reports.summary import summarize
+from grader.reports.tally import ClassTally
 from grader.reviews import apply_reviews
 
 RESULT, PAGE = "result.json", "report.html"
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that appears whole at the end, or not at all.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -35,14 +58,8 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with written_whole(path) as file:
+        file.write(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +75,6 @@ class Drawn:
     failure: str = ""
 
 
-_NOWHERE: Mapping[str, Origin] = {}
-
-
 class SubmissionPages:
     """Draws `result.json` and `report.html` of submissions.
 
@@ -68,7 +82,7 @@ class SubmissionPages:
         assignment: the assignment.
         language: of the pages.
         reviews: decisions of persons.
-        origins: where submissions came from, by name.
+        origin_of: tells where a submission came from, by its name; None where that is not known.
     """
 
     def __init__(
@@ -77,12 +91,12 @@ class SubmissionPages:
         *,
         language: str,
         reviews: Iterable[Review] = (),
-        origins: Mapping[str, Origin] = _NOWHERE,
+        origin_of: Callable[[str], Origin | None],
     ) -> None:
         self._assignment = assignment
         self._language = language
         self._reviews: dict[str, list[Review]] = {}
-        self._origins = origins
+        self.origin_of = origin_of
         for review in reviews:
             self._reviews.setdefault(review.submission, []).append(review)
 
@@ -90,7 +104,7 @@ class SubmissionPages:
         """Return a digest of everything that decides the files of a report's submission."""
         reviews = sorted(repr(review) for review in self.reviews_of(report.submission))
         data = msgspec.json.encode(report).decode()
-        handed_in = repr((self._origins.get(report.submission), self._assignment.policy))
+        handed_in = repr((self.origin_of(report.submission), self._assignment.policy))
         return result_key((data, self._language, pages_digest(), handed_in, *reviews))
 
     def reviews_of(self, submission: str) -> Sequence[Review]:
@@ -100,14 +114,10 @@ class SubmissionPages:
     def reviewed(self, report: Report) -> Report:
         """Return the report with the decisions of persons and what lateness takes."""
         decided = apply_reviews(report, self.reviews_of(report.submission))
-        origin = self._origins.get(report.submission)
+        origin = self.origin_of(report.submission)
         if origin is None:
             return decided
         return with_origin(decided, origin, self._assignment.policy)
-
-    def origin_of(self, submission: str) -> Origin | None:
-        """Return where a submission came from, where it is known."""
-        return self._origins.get(submission)
 
     def draw(self, report: Report) -> Drawn:
         """Return the submission's files; a page that cannot be drawn loses no result."""
@@ -149,34 +159,52 @@ def write_class(
     *,
     language: str,
     facts: RunFacts,
-) -> tuple[list[ClassRow], int, list[Change]]:
+) -> tuple[ClassTally, int]:
     """Write the class page, `gradebook.csv`, `item_analysis.csv` and `review.csv`.
 
-    Returns the rows, how many answers wait for a person, and what changed since the previous run.
+    Returns the class in figures, and how many answers wait for a person.
 
-    Reports are read one at a time, so memory does not grow with their size.
+    Submissions are taken one at a time, so memory hardly grows with the class.
 
     Raises:
         OSError: a file cannot be written.
     """
-    rows: list[ClassRow] = []
-    table: list[list[str]] = []
-    waiting: list[list[str]] = []
-    for report in map(pages.reviewed, gradebook.reports(run)):
-        rows.append(summarize(report))
-        table.append(gradebook_row(report, assignment))
-        reviews = pages.reviews_of(report.submission)
-        waiting.extend(review_rows(report, reviews, language=language))
-    before = gradebook.previous_run(run)
-    previous = (
-        [summarize(pages.reviewed(report)) for report in gradebook.reports(before)]
-        if before is not None
-        else []
-    )
-    page = render_class(rows, assignment, language=language, previous=previous, facts=facts)
-    write_file(out / "index.html", page.encode())
-    write_file(out / "gradebook.csv", render_csv(gradebook_header(assignment), table).encode())
-    items = item_rows(rows, assignment, language=language)
-    write_file(out / "item_analysis.csv", render_csv(ITEM_COLUMNS, items).encode())
-    write_file(out / "review.csv", render_review(waiting, language).encode())
-    return rows, len(waiting), find_changes(rows, previous)
+    previous = gradebook.previous_run(run)
+    waiting = 0
+    with (
+        written_whole(out / "index.html") as index,
+        written_whole(out / "gradebook.csv") as grades,
+        written_whole(out / "review.csv") as asked,
+        tempfile.TemporaryFile(dir=out) as lines,
+    ):
+        page = ClassPage(assignment, language=language, lines=lines, compared=previous is not None)
+        table = Table(grades, gradebook_header(assignment))
+        review = Table(asked, REVIEW_COLUMNS, delimiter=review_delimiter(language))
+        for report, before in _beside(gradebook, run, previous):
+            decided = pages.reviewed(report)
+            page.add(
+                summarize(decided), None if before is None else summarize(pages.reviewed(before))
+            )
+            table.add(gradebook_row(decided, assignment))
+            reviews = pages.reviews_of(report.submission)
+            for row in review_rows(decided, reviews, language=language):
+                review.add(row)
+                waiting += 1
+        for piece in page.draw(facts):
+            index.write(piece.encode())
+    items = item_rows(page.tally, assignment, language=language)
+    write_file(out / "item_analysis.csv", render_csv(ITEM_COLUMNS, items))
+    return page.tally, waiting
+
+
+def _beside(
+    gradebook: Gradebook, run: int, previous: int | None
+) -> Iterator[tuple[Report, Report | None]]:
+    """Yield the reports of a run, each with that of the same name in the previous run."""
+    older = iter(()) if previous is None else gradebook.reports(previous)
+    before = next(older, None)
+    for report in gradebook.reports(run):  # both come by name
+        while before is not None and before.submission < report.submission:
+            before = next(older, None)
+        same = before is not None and before.submission == report.submission
+        yield report, before if same else None

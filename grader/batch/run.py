@@ -15,11 +15,12 @@ from grader.batch.desk import Desk, Done
 from grader.batch.grading import FEW, Job, Settings, settings_digest, start_server
 from grader.batch.handing import (
     AS_IT_LIES,
+    SUBMISSIONS_COLUMNS,
     SUBMISSIONS_FILE,
     Source,
     find,
     origins_of,
-    render_submissions,
+    submission_rows,
 )
 from grader.batch.local import LocalWorkers, Lost
 from grader.batch.pages import SubmissionPages, write_class, write_file, write_submission
@@ -29,9 +30,10 @@ from grader.devices import require_known, require_real
 from grader.gradebook import Gradebook, GradebookError, known_origins
 from grader.lms.roster import NOBODY_ABSENT, Attendance
 from grader.model import Assignment, Report
-from grader.reports.changes import change_line
+from grader.reports.changes import change_line, losses_first
+from grader.reports.csv import render_csv
 from grader.reports.html import RunFacts
-from grader.reports.summary import ClassRow
+from grader.reports.tally import ClassTally
 from grader.sandbox.protocol import REAL
 
 GRADEBOOK = "gradebook.db"
@@ -65,7 +67,8 @@ class BatchResult:
     """What a batch came to.
 
     Attributes:
-        rows: a summary of each submission.
+        count: submissions that have a result.
+        unreadable: names of files that could not be read.
         seconds: time on the clock.
         cached: results that were taken from the gradebook.
         waiting: answers that wait for a person.
@@ -76,7 +79,8 @@ class BatchResult:
         interrupted: whether the run has not got to its end, so that results are missing.
     """
 
-    rows: list[ClassRow]
+    count: int
+    unreadable: list[str]
     seconds: float
     cached: int
     waiting: int
@@ -120,8 +124,7 @@ def grade_batch(
     began = time.monotonic()
     assignment = load_assignment(settings.assignment).with_limits(settings.limits)
     handed_in, attendance = find(paths, source, known_origins(out / GRADEBOOK))
-    handed = handed_in.submissions
-    jobs = [Job(name=one.name, path=one.path, members=one.members) for one in handed]
+    jobs = [Job(name=one.name, path=one.path, members=one.members) for one in handed_in.submissions]
     names = [job.name for job in jobs]
     _require_there(paths, names, only)
     chosen = [job for job in jobs if only in (None, job.name)]
@@ -130,8 +133,9 @@ def grade_batch(
     require_taken(out, reviews)
     with alone_in(out), Gradebook(out / GRADEBOOK) as gradebook:
         decisions = _decisions(reviews, assignment, names)
-        origins = origins_of(handed, attendance, gradebook.origins())
-        gradebook.set_origins(origins)
+        gradebook.set_origins(origins_of(handed_in.submissions, attendance, gradebook.origin))
+        unclaimed = handed_in.unclaimed
+        del handed_in  # the gradebook has it now, and a large class takes its room
         run = gradebook.begin_run(settings.assignment, _identity(paths, settings, assignment, only))
         if only is not None:
             gradebook.carry_over(run, [name for name in names if name != only])
@@ -156,21 +160,23 @@ def grade_batch(
         _draw_reviewed(gradebook, run, pages, out, {item.submission for item in decisions})
         seconds = time.monotonic() - began
         facts = RunFacts(seconds=seconds, workers=workers, cached=cached, handed_in=len(jobs))
-        rows, waiting, changes = write_class(
+        tally, waiting = write_class(
             out, gradebook, run, pages, assignment, language=settings.language, facts=facts
         )
         if only is None:
-            table = render_submissions(origins, handed_in.unclaimed, attendance)
-            write_file(out / SUBMISSIONS_FILE, table)
+            origins = ((name, one) for name in names if (one := gradebook.origin(name)))
+            table = submission_rows(origins, unclaimed, attendance)
+            write_file(out / SUBMISSIONS_FILE, render_csv(SUBMISSIONS_COLUMNS, table))
     return BatchResult(
-        rows=rows,
+        count=len(tally.points),
+        unreadable=tally.unreadable,
         seconds=seconds,
         cached=cached,
         waiting=waiting,
         taken=taken,
-        unclaimed=handed_in.unclaimed,
+        unclaimed=unclaimed,
         attendance=attendance,
-        changes=[change_line(one, assignment, language=settings.language) for one in changes],
+        changes=_change_lines(tally, assignment, settings.language),
     )
 
 
@@ -196,7 +202,7 @@ def _take_all(
     Raises:
         OSError: a submission's files cannot be written; its result is kept.
     """
-    sources = {job.name: str(job.path) for job in jobs}
+    by_name = {job.name: job for job in jobs}
     finished = cached = 0
     for event in events:
         if isinstance(event, Lost):
@@ -205,9 +211,11 @@ def _take_all(
             progress(Progress(finished, len(jobs), name, lost=event.reason, last=event.last))
             continue
         if event.known is not None:
-            gradebook.add_known(run, event.name, event.known, source=sources[event.name])
+            gradebook.add_known(run, event.name, event.known, source=str(by_name[event.name].path))
         elif event.report is not None:
-            gradebook.add_result(run, event.report, key=event.key, source=sources[event.name])
+            gradebook.add_result(
+                run, event.report, key=event.key, source=str(by_name[event.name].path)
+            )
         if event.unwritten is not None:
             failed = event.unwritten
             raise OSError(failed.number, failed.reason, failed.path)
@@ -256,7 +264,7 @@ def _pages(assignment: Assignment, language: str, gradebook: Gradebook) -> Submi
         assignment,
         language=language,
         reviews=gradebook.reviews(),
-        origins=gradebook.origins(),
+        origin_of=gradebook.origin,
     )
 
 
@@ -276,6 +284,11 @@ def _draw(gradebook: Gradebook, pages: SubmissionPages, out: Path, report: Repor
     if not drawn.failure:
         gradebook.add_drawn(report.submission, pages.drawn_from(report))
     return drawn.failure
+
+
+def _change_lines(tally: ClassTally, assignment: Assignment, language: str) -> list[str]:
+    changes = losses_first(tally.changes)
+    return [change_line(one, assignment, language=language) for one in changes]
 
 
 def draw_again(
@@ -318,16 +331,17 @@ def draw_again(
             failure = _draw(gradebook, pages, out, report)
             progress(Progress(done, len(names), report.submission, cached=True, failure=failure))
         facts = RunFacts(seconds=0.0, workers=0, cached=0, handed_in=len(names))
-        rows, waiting, changes = write_class(
+        tally, waiting = write_class(
             out, gradebook, run, pages, declared, language=language, facts=facts
         )
         interrupted = not gradebook.is_whole(run)
     return BatchResult(
-        rows=rows,
+        count=len(tally.points),
+        unreadable=tally.unreadable,
         seconds=time.monotonic() - began,
-        cached=len(rows),
+        cached=len(tally.points),
         waiting=waiting,
         taken=taken,
-        changes=[change_line(one, declared, language=language) for one in changes],
+        changes=_change_lines(tally, declared, language),
         interrupted=interrupted,
     )

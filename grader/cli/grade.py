@@ -81,7 +81,7 @@ def _print_result(result: BatchResult, out: Path, language: str) -> None:
         texts = {key: str(value) for key, value in values.items()}
         console.print(clean_line(plural(code, number, texts, language=language), most=2000))
 
-    count = len(result.rows)
+    count = result.count
     rate = shown_number(count / result.seconds, 1, language) if result.seconds else "-"
     say("cli.done", count, seconds=shown_number(result.seconds, 1, language), rate=rate)
     if result.interrupted:
@@ -94,7 +94,7 @@ def _print_result(result: BatchResult, out: Path, language: str) -> None:
         if number:
             console.print(plural(code, number, language=language))
     for code, names in (
-        ("cli.unreadable", [row.submission for row in result.rows if row.unreadable]),
+        ("cli.unreadable", result.unreadable),
         ("cli.absent", result.attendance.absent),
         ("cli.strangers", result.attendance.strangers),
         ("cli.unclaimed", result.unclaimed),

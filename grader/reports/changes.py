@@ -1,6 +1,6 @@
 """Who gained or lost points since the previous run, and why: looked at before grades go out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from grader.messages import message
@@ -26,18 +26,15 @@ class Change:
     checks: tuple[tuple[str, Outcome, Outcome], ...]
 
 
-def find_changes(rows: Sequence[ClassRow], previous: Sequence[ClassRow]) -> list[Change]:
-    """Return the changes since the previous run, the greatest losses first."""
-    before = {row.submission: row for row in previous}
-    changes = [
-        _change(before[row.submission], row)
-        for row in rows
-        if row.submission in before and before[row.submission].check_points != row.check_points
-    ]
+def losses_first(changes: Iterable[Change]) -> list[Change]:
+    """Return changes in the order they are told in: the greatest losses first."""
     return sorted(changes, key=lambda change: (change.now - change.before, change.submission))
 
 
-def _change(before: ClassRow, now: ClassRow) -> Change:
+def find_change(before: ClassRow, now: ClassRow) -> Change | None:
+    """Return how a submission changed since the previous run, None if its points are the same."""
+    if before.check_points == now.check_points:
+        return None
     missing = Outcome.MISSING
     return Change(
         submission=now.submission,

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from typing import IO
 from urllib.parse import quote
 
 from grader.gradebook import Review
@@ -86,20 +87,44 @@ def _points(hundredths: int, language: str) -> str:
     return text.replace(".", ",") if language == "ru" else text
 
 
-def render_review(rows: Iterable[Iterable[str]], language: str) -> str:
-    """Return `review.csv`: with semicolons in Russian, where Excel takes commas for decimal marks.
+def review_delimiter(language: str) -> str:
+    """Return what stands between the cells of `review.csv`.
 
-    A person opens it and fills it in; the other tables are for programs as well and stay the same.
+    In Russian a semicolon, where Excel takes commas for decimal marks: a person opens it and fills
+    it in. The other tables are for programs as well and stay the same.
     """
-    return render_csv(REVIEW_COLUMNS, rows, delimiter=";" if language == "ru" else ",")
+    return ";" if language == "ru" else ","
 
 
-def render_csv(
-    header: Iterable[str], rows: Iterable[Iterable[str]], *, delimiter: str = ","
-) -> str:
-    """Return a table as CSV (RFC 4180), marked as UTF-8 for spreadsheets by a byte order mark."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return "\ufeff" + buffer.getvalue()
+class Table:
+    """A table that is written row by row as CSV (RFC 4180).
+
+    A byte order mark tells spreadsheets that it is UTF-8.
+    """
+
+    def __init__(self, file: IO[bytes], header: Iterable[str], *, delimiter: str = ",") -> None:
+        self._file = file
+        self._text = io.StringIO(newline="")
+        self._writer = csv.writer(self._text, delimiter=delimiter, lineterminator="\r\n")
+        file.write("\ufeff".encode())
+        self.add(header)
+
+    def add(self, row: Iterable[str]) -> None:
+        """Write a row.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        self._writer.writerow(row)
+        self._file.write(self._text.getvalue().encode())
+        self._text.seek(0)
+        self._text.truncate()
+
+
+def render_csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> bytes:
+    """Return a whole table as CSV."""
+    file = io.BytesIO()
+    table = Table(file, header)
+    for row in rows:
+        table.add(row)
+    return file.getvalue()

@@ -42,7 +42,7 @@ def out(tmp_path):
             {
                 "group": Origin(system="gradescope", id="11", students=[ADA, MALLORY]),
                 "Anna": Origin(system="moodle", id="5", label="Anna"),
-            }
+            }.items()
         )
         book.end_run(run, ["group", "Anna", "waiting"])
     return tmp_path

@@ -155,7 +155,7 @@ def test_pages_drawn_after_an_interrupted_run_say_that_it_was(graded, tmp_path):
         book.add_result(run, first, key="k", source="p")
     again = draw_again(tmp_path / "out", language="en")
     assert again.interrupted
-    assert len(again.rows) == 1
+    assert again.count == 1
 
 
 def test_a_killed_worker_loses_nothing(tmp_path):
@@ -170,7 +170,7 @@ def test_a_killed_worker_loses_nothing(tmp_path):
 
     result = grade_batch([handed_in], tmp_path / "out", SETTINGS, workers=2, progress=kill_one)
     assert killed
-    assert len(result.rows) == len(FEW)
+    assert result.count == len(FEW)
     assert set(results(tmp_path / "out")) == set(FEW)
 
 

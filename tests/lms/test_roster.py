@@ -189,12 +189,16 @@ def test_a_policy_out_of_range_is_refused(wrong):
         Policy(**wrong)
 
 
+def origins(handed_in, attendance, known):
+    return dict(origins_of(handed_in, attendance, known.get))
+
+
 def test_a_time_that_a_roster_gave_stays_when_grading_again_without_it(tmp_path):
     one = handed("Anna", tmp_path, id="1", label="Anna")
-    first = origins_of([one], Attendance([], [], {"Anna": "2026-11-02"}), {})
+    first = origins([one], Attendance([], [], {"Anna": "2026-11-02"}), {})
     assert first["Anna"].submitted == "2026-11-02"
-    assert origins_of([one], NOBODY_ABSENT, first) == first
+    assert origins([one], NOBODY_ABSENT, first) == first
     other = handed("Anna", tmp_path, id="2", label="Anna")
-    assert origins_of([other], NOBODY_ABSENT, first)["Anna"].submitted == ""
-    again = origins_of([one], Attendance([], [], {"Anna": "2026-11-03"}), first)
+    assert origins([other], NOBODY_ABSENT, first)["Anna"].submitted == ""
+    again = origins([one], Attendance([], [], {"Anna": "2026-11-03"}), first)
     assert again["Anna"].submitted == "2026-11-03"

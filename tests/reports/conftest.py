@@ -9,8 +9,9 @@ import pytest
 from grader.assignments import load_assignment
 from grader.intake import read_submission
 from grader.judge import Judge
-from grader.reports.html import RunFacts, render_class, render_report
+from grader.reports.html import RunFacts, render_report
 from grader.reports.summary import summarize
+from tests.reports.classes import draw_class
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 LANGUAGES = ("en", "ru")
@@ -49,7 +50,7 @@ def pages(reports, assignment, tmp_path_factory):
             page = render_report(report, assignment, language=language)
             (folder / "report.html").write_text(page, "utf-8")
         facts = RunFacts(seconds=1.5, workers=2, cached=0, handed_in=len(rows))
-        page = render_class(rows, assignment, language=language, previous=rows[3:], facts=facts)
+        page = draw_class(rows, assignment, language=language, previous=rows[3:], facts=facts)
         (out / language / "index.html").write_text(page, "utf-8")
     return out
 

@@ -1,18 +1,15 @@
 """The class page as plain values: what needs the instructor, and in which words."""
 
+import dataclasses
+import tracemalloc
+
 import pytest
 
 from grader.messages import LANGUAGES, message
 from grader.model import CellResult, Outcome, Report
-from grader.reports.html import RunFacts, render_class
-from grader.reports.html.class_view import view_class
+from grader.reports.html import ClassPage
 from grader.reports.summary import summarize
-
-FACTS = RunFacts(seconds=1.0, workers=1, cached=0, handed_in=1)
-
-
-def view(rows, assignment, language="en"):
-    return view_class(rows, assignment, language, previous=(), facts=FACTS)
+from tests.reports.classes import FACTS, draw_class, view
 
 
 def report_of(name, *outcomes):
@@ -54,7 +51,7 @@ def test_answers_to_read_name_the_file_that_lists_them(reports, assignment, lang
     (group,) = view(rows, assignment, language).needs
     assert group.about is not None
     assert group.about[0] == "review.csv"
-    page = render_class(rows, assignment, language=language, facts=FACTS)
+    page = draw_class(rows, assignment, language=language)
     assert '<a href="review.csv">review.csv</a>' in page
     # a few names stand there at once, without a part to be opened
     assert f'<a href="{group.needs[0].names[0][1]}">questions-in-words</a>' in page
@@ -68,3 +65,20 @@ def test_the_marks_of_a_submission_are_named_by_task_for_who_does_not_see_them(r
     told = view([summarize(reports["and-or-swapped"])], assignment).order
     places = [told.index(task.title["en"]) for task in assignment.tasks]
     assert places == sorted(places)
+
+
+def test_memory_hardly_grows_with_the_class(reports, assignment, tmp_path):
+    row = summarize(reports["and-or-swapped"])
+    held = []
+    for count in (200, 2000):
+        with (tmp_path / "lines").open("w+b") as lines:
+            tracemalloc.start()
+            page = ClassPage(assignment, language="en", lines=lines, compared=True)
+            for number in range(count):
+                one = dataclasses.replace(row, submission=f"student-{number}")
+                page.add(one, one)
+            size = sum(len(piece) for piece in page.draw(FACTS))
+            held.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert size > 500_000
+    assert held[1] - held[0] < 300 * (2000 - 200)

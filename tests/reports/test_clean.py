@@ -54,7 +54,7 @@ def test_no_cell_starts_a_formula(start, rest):
     )
 )
 def test_a_table_reads_back_as_it_was_written(rows):
-    text = render_csv(["a", "b"], rows)
+    text = render_csv(["a", "b"], rows).decode()
     read = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     assert read == [["a", "b"], *rows]
 

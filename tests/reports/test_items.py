@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.model import Assignment, Check, CheckResult, Outcome, Report, Task, TaskResult, points
-from grader.reports.items import ITEM_COLUMNS, discrimination, item_rows
+from grader.reports.items import ITEM_COLUMNS, item_rows
 from grader.reports.summary import summarize
+from tests.reports.classes import tally_of, view
 
 WORDS = {"en": "Title", "ru": "Название"}
 CHECKS = (
@@ -43,12 +44,20 @@ def row(first, rest=0, code="gate.wrong"):
     )
 
 
+def items(rows):
+    return item_rows(tally_of(rows, ASSIGNMENT), ASSIGNMENT, language="en")
+
+
+def discrimination(rows):
+    return tally_of(rows, ASSIGNMENT).checks["t.first"].discrimination()
+
+
 def first_item(rows):
-    return dict(zip(ITEM_COLUMNS, next(item_rows(rows, ASSIGNMENT, language="en")), strict=True))
+    return dict(zip(ITEM_COLUMNS, next(items(rows)), strict=True))
 
 
 def test_every_check_has_a_row():
-    assert len(list(item_rows([], ASSIGNMENT, language="en"))) == 2
+    assert len(list(items([]))) == 2
 
 
 def test_means_are_over_what_was_judged():
@@ -69,15 +78,24 @@ def test_a_title_is_no_formula():
 
 def test_too_few_say_nothing_of_discrimination():
     rows = [row(Outcome.PASSED, 300), row(Outcome.FAILED, 0)]
-    assert discrimination(rows, "t.first") is None
+    assert discrimination(rows) is None
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 300)), min_size=20, max_size=40))
 def test_discrimination_is_the_correlation_with_the_rest_of_the_score(answers):
     rows = [row(Outcome.PASSED if ok else Outcome.FAILED, rest) for ok, rest in answers]
-    found = discrimination(rows, "t.first")
+    found = discrimination(rows)
     solved, rest = [float(ok) for ok, _ in answers], [float(rest) for _, rest in answers]
     if len(set(solved)) < 2 or len(set(rest)) < 2:
         assert found is None
     else:
         assert found == pytest.approx(statistics.correlation(solved, rest))
+
+
+def test_the_class_page_and_the_table_tell_the_same_of_a_check():
+    outcomes = [Outcome.PASSED, Outcome.FAILED, Outcome.REVIEW, Outcome.MISSING]
+    rows = [row(outcomes[n % 4], rest=(37 * n) % 301) for n in range(60)]
+    item, line = first_item(rows), view(rows, ASSIGNMENT).checks[0]
+    assert line.discrimination == item["discrimination"].replace("-", "−")
+    assert line.solved == f"{15}/{item['judged']}"
+    assert (line.not_tried, line.waiting) == (15, 15)

@@ -9,12 +9,13 @@ import pytest
 
 from grader.messages import LANGUAGES, message
 from grader.model import CellResult, CheckResult, Outcome, Report, TaskResult
-from grader.reports.html import RunFacts, render_class, render_report
+from grader.reports.html import render_report
 from grader.reports.html.code import find_binding, view_code
 from grader.reports.html.figures import view_evidence
 from grader.reports.html.view import view_report
 from grader.reports.summary import summarize
 from grader.reports.wording import shown_bytes, shown_percent
+from tests.reports.classes import draw_class
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e\x00\"'&{{ 7*7 }}"
 
@@ -91,8 +92,7 @@ def hostile_report(assignment):
 def test_hostile_texts_stay_texts(assignment, language):
     report = hostile_report(assignment)
     page = render_report(report, assignment, language=language)
-    facts = RunFacts(seconds=1.0, workers=1, cached=0, handed_in=1)
-    both = page + render_class([summarize(report)], assignment, language=language, facts=facts)
+    both = page + draw_class([summarize(report)], assignment, language=language)
     assert "<script>alert" not in both
     assert "<img src=x" not in both
     assert not re.search(r"(href|src)=\"(?!#|data:image|%3D)", both)

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from grader.reports.html import RunFacts, render_class
+from grader.reports.html import RunFacts
 from grader.reports.summary import summarize
+from tests.reports.classes import draw_class
 from tests.reports.conftest import LANGUAGES
 
 SHOWN = ("and-or-swapped", "perfect", "four-neurons", "another-expression", "small-tensors")
@@ -150,7 +151,7 @@ def test_a_class_of_two_thousand_opens_and_sorts_without_delay(
     ]
     facts = RunFacts(seconds=60.0, workers=2, cached=0, handed_in=2000)
     path = tmp_path / "index.html"
-    path.write_text(render_class(many, assignment, language="ru", facts=facts), "utf-8")
+    path.write_text(draw_class(many, assignment, language="ru", facts=facts), "utf-8")
     assert path.stat().st_size < 3_000_000
     with opened(browser, path) as page:
         spent = [

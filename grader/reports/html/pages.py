@@ -3,20 +3,25 @@
 import base64
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jinja2
+import msgspec
 from markupsafe import Markup, escape
 
 from grader.messages import message
 from grader.model import Assignment, Report
 from grader.reports.html.class_view import RunFacts, view_class
+from grader.reports.html.student_lines import StudentLine, StudentLines
 from grader.reports.html.view import view_report
 from grader.reports.summary import ClassRow
+from grader.reports.tally import ClassTally
 
 _HERE = Path(__file__).parent / "templates"
+_PIECES_TOGETHER = 500
+"""Pieces of a template that are handed on together."""
 
 
 @functools.cache
@@ -56,40 +61,73 @@ def _asset(name: str) -> tuple[str, str]:
     return text, f"'sha256-{digest}'"
 
 
-def _render(template: str, language: str, **values: Any) -> str:  # noqa: ANN401  # a template's
+def _values(language: str) -> dict[str, Any]:
+    """Return what every template is given."""
     style, style_hash = _asset("style.css")
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            language=language,
-            style=style,
-            style_hash=style_hash,
-            word=lambda code, **texts: message(code, texts, language=language),
-            **values,
-        )
-    )
+    return {
+        "language": language,
+        "style": style,
+        "style_hash": style_hash,
+        "word": lambda code, **texts: message(code, texts, language=language),
+    }
 
 
 def render_report(report: Report, assignment: Assignment, *, language: str) -> str:
     """Return a submission's page; staff notes are not in it."""
-    return _render("student.html.j2", language, page=view_report(report, assignment, language))
+    template = _environment().get_template("student.html.j2")
+    return template.render(page=view_report(report, assignment, language), **_values(language))
 
 
-def render_class(
-    rows: Sequence[ClassRow],
-    assignment: Assignment,
-    *,
-    language: str,
-    previous: Sequence[ClassRow] = (),
-    facts: RunFacts,
-) -> str:
-    """Return the class page."""
-    script, script_hash = _asset("class.js")
-    return _render(
-        "class.html.j2",
-        language,
-        script=script,
-        script_hash=script_hash,
-        page=view_class(rows, assignment, language, previous=previous, facts=facts),
-    )
+class ClassPage:
+    """The class page, drawn from submissions that are taken in one at a time.
+
+    Args:
+        assignment: the assignment.
+        language: of the page.
+        lines: an empty file, in which the lines of the list wait for the rest of the page.
+        compared: whether there is a previous run to compare with.
+
+    Attributes:
+        tally: the class in figures.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        *,
+        language: str,
+        lines: IO[bytes],
+        compared: bool = False,
+    ) -> None:
+        self.tally = ClassTally(assignment, compared=compared)
+        self._assignment = assignment
+        self._language = language
+        self._made = StudentLines(assignment, language, compared=compared)
+        self._lines = lines
+
+    def add(self, row: ClassRow, before: ClassRow | None = None) -> None:
+        """Take in a submission, and what it was in the previous run.
+
+        Raises:
+            OSError: the file of lines cannot be written.
+        """
+        self.tally.add(row, before)
+        self._lines.write(msgspec.json.encode(self._made.line(row, before)) + b"\n")
+
+    def draw(self, facts: RunFacts) -> Iterator[str]:
+        """Yield the page piece by piece."""
+        script, script_hash = _asset("class.js")
+        view = view_class(
+            self.tally, self._students(), self._assignment, self._language, facts=facts
+        )
+        template = _environment().get_template("class.html.j2")
+        stream = template.stream(
+            page=view, script=script, script_hash=script_hash, **_values(self._language)
+        )
+        stream.enable_buffering(_PIECES_TOGETHER)
+        return iter(stream)
+
+    def _students(self) -> Iterator[StudentLine]:
+        self._lines.seek(0)
+        for line in self._lines:
+            yield msgspec.json.decode(line, type=StudentLine)
