@@ -1,6 +1,8 @@
 """Does once, before any fork, what torch, pandas and matplotlib otherwise do in every child."""
 
+import collections.abc
 import io
+import numbers
 import sys
 
 import numpy
@@ -61,6 +63,34 @@ def warm(shell: QuietShell) -> None:
         shell.commands = []
     numpy.random.default_rng(0)
     torch.manual_seed(0)
+    _ask_abstract_classes()
+
+
+def _ask_abstract_classes() -> None:
+    """Ask what torch's layers and pandas ask of plain values, once nothing is registered any more.
+
+    The first answer of an abstract class looks through all classes below it, some hundreds, and
+    takes up to 3 ms in a child, which copies their pages; the next ones come from its cache.
+    """
+    values: tuple[object, ...] = (
+        0,
+        0.0,
+        True,
+        "",
+        b"",
+        None,
+        (),
+        [],
+        {},
+        set(),
+        torch.ones(1),
+        numpy.ones(1),
+    )
+    kinds = [getattr(collections.abc, name) for name in collections.abc.__all__]
+    kinds += [numbers.Number, numbers.Complex, numbers.Real, numbers.Integral]
+    for value in values:
+        for kind in kinds:
+            isinstance(value, kind)
 
 
 def put_off_compiler() -> None:
