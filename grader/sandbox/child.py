@@ -6,6 +6,7 @@ judge decides what they are worth.
 """
 
 import builtins
+import gc
 import getpass
 import pdb  # noqa: T100 - what a student left in is skipped
 import random
@@ -51,7 +52,12 @@ from grader.sandbox.shell import QuietShell
 from grader.sandbox.siblings import SiblingFinder
 from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import TensorNumbers, encode_value
-from grader.sandbox.warming import put_off_compiler, warm
+from grader.sandbox.warming import (
+    REHEARSAL_CARD,
+    put_off_compiler,
+    rehearse,
+    warm,
+)
 
 shield(globals())
 
@@ -97,6 +103,11 @@ def preload(*, once: bool = False) -> None:
         put_off_compiler()
     else:
         warm(_Preloaded.shell)
+        gc.freeze()  # what is loaded stays; only the rehearsal is to be collected
+        rehearse(_Preloaded.shell, Submission(Start(seed=0, card=REHEARSAL_CARD)).answer)
+        gc.collect()
+        if _Preloaded.virtual_gpu is not None:
+            _Preloaded.virtual_gpu.reset()
     _Preloaded.ours = tuple(
         (name, module)
         for name, module in sys.modules.items()
@@ -119,6 +130,7 @@ def run(channel: Messages, start: Start, log_fd: int) -> None:
     if _Preloaded.shell is None:
         preload()
     submission = Submission(start)
+    submission.take_over()
     channel.send(Ready(device=submission.device.state, torch=str(torch.__version__)))
     while True:
         channel.send(submission.answer(channel.receive()))
@@ -161,6 +173,13 @@ class Submission:
         }
         shell.nvidia_smi = self.device.nvidia_smi
         shell.write_file = siblings.add
+        self._installed = stopwatch, recorder, siblings, missing
+        self._replaced: Replaced | None = None
+        _seed(start.seed)
+
+    def take_over(self) -> None:
+        """Change this process for good, before student code runs in it."""
+        stopwatch, recorder, siblings, missing = self._installed
         stopwatch.install()
         recorder.install()
         siblings.install()
@@ -168,7 +187,6 @@ class Submission:
         _answer_input()
         _skip_breakpoints()
         self._replaced = Replaced()
-        _seed(start.seed)
 
     def answer(self, message: FromJudge) -> FromChild:
         """Return the reply to a message; our own failures are replies too."""
@@ -184,7 +202,9 @@ class Submission:
     def _run_cell(self, cell: RunCell) -> CellDone:
         self._asking.begin_cell()
         self._gates.begin_cell()
-        return _replace(self._cells.run(cell), replaced=self._replaced.names())
+        done = self._cells.run(cell)
+        replaced = self._replaced
+        return done if replaced is None else _replace(done, replaced=replaced.names())
 
     def _names_of(self, file: str) -> dict[str, Foreign]:
         return self._cells.file(file).state.names

@@ -3,11 +3,29 @@
 import collections.abc
 import io
 import numbers
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy
 import torch
+from torch import optim
 
+from grader.sandbox.protocol import (
+    CallGate,
+    CountNetworks,
+    DescribeNetworks,
+    Failed,
+    FromChild,
+    FromJudge,
+    Layer,
+    ListNames,
+    ReadGradients,
+    ReadValues,
+    RunCell,
+    Target,
+)
 from grader.sandbox.shell import FileState, QuietShell
 from grader.sandbox.untouched import Foreign
 
@@ -34,6 +52,56 @@ print(model, torch.ones(2, 2), frame)
 frame
 """
 
+_cuda: Foreign = torch.cuda
+
+REHEARSAL_CARD = "Tesla T4"
+_FILE = "rehearsal.ipynb"
+_REHEARSED = (
+    "import numpy as np\nimport torch\nfrom torch import nn",
+    """
+net = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(3, 5)
+        self.second = nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.second(torch.sigmoid(self.first(x)))
+
+other = Net()
+print(other, other(torch.randn(4, 3)).shape)
+
+def count(network):
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+count(other)
+""",
+    """
+class Gate(nn.Module):
+    def __init__(self, weights=(1.0, 1.0), bias=-1.5):
+        super().__init__()
+        self.linear = nn.Linear(2, 1)
+        self.linear.weight = nn.Parameter(torch.tensor([weights]))
+        self.linear.bias.data.fill_(bias)
+
+    def forward(self, x):
+        return (self.linear(x) > 0).float()
+
+gate = Gate()
+""",
+    "def plain(x, y):\n    return torch.heaviside(torch.tensor(x + y - 1.5), torch.tensor(0.0))",
+    "for x in ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0)):\n    print(x, gate(torch.tensor(x)).item())",
+    "answer = 'B'\ntable = {'a': [1, 2.5, True], 'b': (None, 'x')}\ntable",
+    """
+a = torch.tensor([1.5, 2.0], requires_grad=True)
+b = torch.tensor(2.5, requires_grad=True)
+loss = (a * b + a / b).sum()
+print(loss, loss.grad_fn, a.grad)
+""",
+)
+
 
 def warm(shell: QuietShell) -> None:
     """Run what a first cell usually runs, and throw it away.
@@ -50,20 +118,100 @@ def warm(shell: QuietShell) -> None:
     try:
         state.enter()
         run_cell: Foreign = shell.run_cell
-        result = run_cell(_CELL, store_history=True)
+        with _without_device():
+            result = run_cell(_CELL, store_history=True)
+            torch.manual_seed(0)
         for special in ("%%time\nlen('')", "!ls", " len('')"):
             run_cell(special, store_history=True)
         result.raise_error()
     finally:
         state.leave()
-        FileState(shell).enter()
         sys.stdout, sys.stderr, sys.modules["__main__"] = saved
-        shell.last_execution_result = None
-        shell.cell_tree = None
-        shell.commands = []
+        _forget(shell)
     numpy.random.default_rng(0)
-    torch.manual_seed(0)
     _ask_abstract_classes()
+
+
+def rehearse(shell: QuietShell, answer: Callable[[FromJudge], FromChild]) -> None:
+    """Run a submission of our own and ask about it, as a child will be asked.
+
+    Python adapts code that it runs to what it meets, and keeps for each class what it found there.
+    Each child would do so anew, on pages that it copies for that: some 400 of them.
+
+    Args:
+        shell: the shell that the submission runs in.
+        answer: answers a message of the judge's.
+
+    Raises:
+        RuntimeError: an answer says that our own code failed.
+    """
+    main = sys.modules["__main__"]
+    sys._clear_type_cache()  # of what loading asked for, whose names a child would have to let go
+    with _without_device():
+        for message in _messages():
+            reply = answer(message)
+            if isinstance(reply, Failed):
+                raise RuntimeError(f"the rehearsal failed: {reply.text}")
+    sys.modules["__main__"] = main
+    _forget(shell)
+    for number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _messages() -> Iterator[FromJudge]:
+    for index, source in enumerate(_REHEARSED, 1):
+        yield RunCell(
+            index=index,
+            file=_FILE,
+            source=source,
+            style="notebook",
+            cpu_seconds=60.0,
+            device_seconds=60.0,
+        )
+        yield ListNames(file=_FILE)
+    yield DescribeNetworks(file=_FILE, names=("net", "other"))
+    linear, conv = Layer(type="linear", inputs=4, outputs=3), Layer(type="conv", kernel=3)
+    network = (conv, Layer(type="batchnorm"), linear, Layer(type="layernorm", inputs=3))
+    for names in ((), ("net", "other")):
+        count = Target(file=_FILE, name="count")
+        yield CountNetworks(target=count, networks=() if names else (network,) * 9, names=names)
+    rows = tuple((number / 8, 1.0) for number in range(16))
+    for target in (Target(file=_FILE, name="gate"), Target(file=_FILE, name="Gate", build=True)):
+        for weights in ("own", "own", "negated", "zeroed"):
+            yield CallGate(target=target, form="vector", rows=rows, weights=weights)
+        yield CallGate(target=target, form="batch", rows=rows)
+    for form in ("scalars", "numbers"):
+        yield CallGate(target=Target(file=_FILE, name="plain"), form=form, rows=rows)
+    yield ReadGradients(file=_FILE)
+    yield ReadValues(file=_FILE, names=("answer", "table"))
+
+
+@contextmanager
+def _without_device() -> Iterator[None]:
+    """Let optimizers not ask for the device, and keep no seeds for it.
+
+    Their steps would initialize CUDA, so that `torch.cuda.is_initialized()` were true in a
+    notebook's first line (`_accelerator_graph_capture_health_check`, PyTorch v2.13,
+    torch/optim/optimizer.py), and a seed that waits for the device would go before the child's own.
+    """
+    optimizer: Foreign = optim.Optimizer
+    check = optimizer._accelerator_graph_capture_health_check
+    waiting = len(_cuda._queued_calls)
+    optimizer._accelerator_graph_capture_health_check = lambda _: None
+    try:
+        yield
+    finally:
+        optimizer._accelerator_graph_capture_health_check = check
+        _cuda._lazy_seed_tracker = type(_cuda._lazy_seed_tracker)()
+        del _cuda._queued_calls[waiting:]
+
+
+def _forget(shell: QuietShell) -> None:
+    """Let the shell keep nothing of what has run in it."""
+    FileState(shell).enter()
+    shell.last_execution_result = None
+    shell.cell_tree = None
+    shell.commands = []
 
 
 def _ask_abstract_classes() -> None:
