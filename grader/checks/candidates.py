@@ -5,12 +5,12 @@ and functions. The first kind that accepts the inputs is taken; inside it the ob
 and of equals the latest.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from grader.checks.inputs import Row, table_rows
-from grader.checks.outputs import PLAIN, Answer, read_answers
+from grader.checks.outputs import PLAIN, Answer, Kind, read_answers
 from grader.checks.view import Child, SectionView
 from grader.sandbox.protocol import BoundName, Called, CallGate, Target
 
@@ -172,11 +172,21 @@ def convention_of(answers: tuple[Answer, ...]) -> Convention:
     return "-1/+1" if "minus" in kinds and "zero" not in kinds else "0/1"
 
 
+_SIGNS: Mapping[Convention, Mapping[Kind, str]] = {
+    "0/1": {"one": "1", "zero": "0"},
+    "-1/+1": {"one": "1", "minus": "0"},
+}
+
+
 def truth_of(answer: Answer, convention: Convention) -> int | None:
     """Return what an answer says, 0 or 1, or None where it says neither."""
-    if answer.kind == "one":
-        return 1
-    return 0 if answer.kind == ("zero" if convention == "0/1" else "minus") else None
+    sign = signs_of(convention).get(answer.kind)
+    return None if sign is None else int(sign)
+
+
+def signs_of(convention: Convention) -> Mapping[Kind, str]:
+    """Return the kinds of answers that say something, each with the 0 or 1 that it says."""
+    return _SIGNS[convention]
 
 
 def _fit(found: GateObject, expected: tuple[int, ...]) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from grader.checks.candidates import GateObject, truth_of
+from grader.checks.candidates import GateObject, signs_of, truth_of
 from grader.checks.inputs import Row, grid, table_rows
 from grader.checks.outputs import Answer
 from grader.evidence import DecisionLine, TruthTable
@@ -39,9 +39,8 @@ def decision_line(gate: GateObject) -> DecisionLine:
     if gate.form != "batch" and not _same_answers(gate, dict(zip(rows, answers, strict=True))):
         side = _COARSE_SIDE
         answers, _ = gate.ask(grid(_LOW, _HIGH, side))
-    convention = gate.convention
-    said = (truth_of(answer, convention) for answer in answers)
-    text = "".join("?" if truth is None else str(truth) for truth in said)
+    signs = signs_of(gate.convention)
+    text = "".join([signs.get(answer.kind, "?") for answer in answers])
     scale = (lambda value: 2 * value - 1) if gate.signed else float
     return DecisionLine(low=scale(_LOW), high=scale(_HIGH), side=side, answers=text)
 

@@ -62,7 +62,7 @@ def _of_batch(output: Output, rows: int) -> tuple[Answer, ...]:
     shapes = ((rows,), (rows, 1), () if rows == 1 else (rows,))
     if output.shape not in shapes or len(output.values) != rows:
         return (_miscounted(output),) * rows
-    return tuple(read_number(text) for text in output.values)
+    return tuple(map(read_number, output.values))
 
 
 def _refused(output: Output) -> Answer | None:

@@ -128,6 +128,8 @@ def string_constants(source: str) -> tuple[str, ...]:
 
     Constants joined by ``+`` are given as the whole.
     """
+    if "'" not in source and '"' not in source:
+        return ()
     try:
         tree = ast.parse(without_magics(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -148,6 +150,8 @@ def string_constants(source: str) -> tuple[str, ...]:
 def comments(source: str) -> tuple[str, ...]:
     """Return the comments of a piece of code, those on neighbouring lines as one text."""
     lines: list[tuple[int, str]] = []
+    if "#" not in source:
+        return ()
     try:
         for token in tokenize.generate_tokens(io.StringIO(without_magics(source)).readline):
             if token.type == tokenize.COMMENT:

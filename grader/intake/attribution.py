@@ -4,12 +4,13 @@ What is left after that keeps `task` None, and the judge looks at what it does.
 """
 
 import ast
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from grader.intake.headings import read_heading
-from grader.intake.labels import Labels, Tasks
+from grader.intake.headings import MOST_KNOWN, read_heading
+from grader.intake.labels import Labels, Tasks, labels_of
 from grader.intake.names import stem
 from grader.intake.pieces import cut_cell, statement_starts
 from grader.intake.python_text import parse_python, python_of_cell
@@ -22,7 +23,7 @@ _LONGEST_SEARCHED = 500_000  # of a submission, which otherwise must use heading
 
 def attribute(sections: list[Section], assignment: Assignment) -> list[Section]:
     """Return the sections, with those of tasks that no heading opened cut out and named."""
-    labels = Labels(assignment)
+    labels = labels_of(assignment)
     everything = {task.id for task in assignment.tasks}
 
     def wanted() -> set[str]:
@@ -198,7 +199,7 @@ def _units(cell: Cell, labels: Labels) -> list[_Unit]:
         return [_Unit(cell, 0, tasks, "label", opens=bool(tasks) and first.startswith("#"))]
     if len(cell.source) > _LONGEST_PARSED:
         return [_Unit(cell, 0, (), "")]
-    starts = statement_starts(cell.source)
+    starts = list(statement_starts(cell.source))
     if not starts:
         return [_Unit(cell, 0, _commented(cell.source.split("\n"), labels), "label")]
     starts[0] = 0
@@ -211,7 +212,7 @@ def _units(cell: Cell, labels: Labels) -> list[_Unit]:
     return units
 
 
-def _spoken_of(lines: list[str], names: list[str], labels: Labels) -> tuple[Tasks, str]:
+def _spoken_of(lines: list[str], names: Sequence[str], labels: Labels) -> tuple[Tasks, str]:
     for name in names:
         if tasks := labels.of_name(name):
             return tasks, "name"
@@ -230,9 +231,10 @@ def _commented(lines: list[str], labels: Labels) -> Tasks:
     return ()
 
 
-def _bound_names(source: str) -> list[str]:
+@functools.lru_cache(4 * MOST_KNOWN)
+def _bound_names(source: str) -> tuple[str, ...]:
     tree = parse_python(python_of_cell(source))
-    return [name for node in (tree.body if tree else []) for name in _names_of(node)]
+    return tuple(name for node in (tree.body if tree else []) for name in _names_of(node))
 
 
 def _names_of(node: ast.stmt) -> list[str]:

@@ -1,5 +1,6 @@
 """Headings: ``Задача 3``, ``## **Task 3.**``, ``# ДЗ №2``, ``1. Вопрос 1`` open a section."""
 
+import functools
 import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -63,6 +64,10 @@ _CASES = (
 _OFTEN_MISTYPED = ("задача", "задание", "вопрос", "task", "exercise", "question", "homework")
 _FIRST_WORD = re.compile(rf"{_PREFIX}(?P<word>[^\W\d_]{{4,10}})(?=\W{{0,4}}\d{{1,2}}\b)")
 _HOMEWORK_BEHIND = re.compile(r"[\W_]*(?:домашн\w+|дз|homework|hw)\b", re.IGNORECASE)
+
+
+MOST_KNOWN = 256
+"""Texts of which is kept what was found in them: in a class many cells are the handout's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,8 @@ def _is_slip(typed: str, word: str) -> bool:
     )
 
 
-def heading_lines(text: str) -> list[tuple[int, FoundHeading]]:
+@functools.lru_cache(MOST_KNOWN)
+def heading_lines(text: str) -> tuple[tuple[int, FoundHeading], ...]:
     """Return the headings of a text cell, by line from 0; a table of contents has none."""
     lines = text.split("\n")
     found: list[tuple[int, FoundHeading]] = []
@@ -226,7 +232,7 @@ def heading_lines(text: str) -> list[tuple[int, FoundHeading]]:
         heading = read_heading(line, before=lines[number - 1] if number else "")
         if heading:
             found.append((number, heading))
-    return [] if _is_contents(lines, [number for number, _ in found]) else found
+    return () if _is_contents(lines, [number for number, _ in found]) else tuple(found)
 
 
 def _is_set_apart(line: str, found: re.Match[str], before: str) -> bool:

@@ -27,6 +27,16 @@ _NUMBER_STEM = re.compile(r"\d{1,3}\Z")
 Tasks = tuple[str, ...]
 
 
+_kept: list[tuple[Assignment, "Labels"]] = []
+
+
+def labels_of(assignment: Assignment) -> "Labels":
+    """Return the labels of an assignment, made once for all submissions of a class."""
+    if not _kept or _kept[0][0] is not assignment:
+        _kept[:] = [(assignment, Labels(assignment))]
+    return _kept[0][1]
+
+
 def words_of(text: str) -> list[str]:
     """Return the words of a name or a label as written: ``NeuronAND`` is Neuron, AND."""
     return _WORDS.findall(text)

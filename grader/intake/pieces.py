@@ -1,9 +1,10 @@
 """Cells are cut where a section begins inside of them."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from grader.intake.headings import FoundHeading, heading_lines, read_heading
+from grader.intake.headings import MOST_KNOWN, FoundHeading, heading_lines, read_heading
 from grader.intake.python_text import python_of_cell, top_level_blocks, top_level_comments
 from grader.model import Cell
 
@@ -60,19 +61,21 @@ def pieces_by_heading(cell: Cell) -> list[Piece]:
     return list(zip(parts, [headings[start] for start in sorted(headings)], strict=True))
 
 
-def _code_headings(source: str) -> list[tuple[int, FoundHeading]]:
+@functools.lru_cache(MOST_KNOWN)
+def _code_headings(source: str) -> tuple[tuple[int, FoundHeading], ...]:
     if "#" not in source:
-        return []
+        return ()
     lines = source.split("\n")
     found: list[tuple[int, FoundHeading]] = []
     for number in top_level_comments(python_of_cell(source)):
         heading = read_heading(lines[number], before=lines[number - 1] if number else "")
         if heading:
             found.append((number, heading))
-    return found
+    return tuple(found)
 
 
-def statement_starts(source: str) -> list[int]:
+@functools.lru_cache(MOST_KNOWN)
+def statement_starts(source: str) -> tuple[int, ...]:
     """Return where each top-level statement begins, the comments above it included."""
     starts: list[int] = []
     after = 0
@@ -83,4 +86,4 @@ def statement_starts(source: str) -> list[int]:
             start += 1
         starts.append(start)
         after = block.last + 1
-    return starts
+    return tuple(starts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from grader.intake.attribution import attribute
 from grader.intake.headings import FoundHeading, folded
-from grader.intake.labels import Labels, words_of
+from grader.intake.labels import Labels, labels_of, words_of
 from grader.intake.pieces import pieces_by_heading
 from grader.model import Assignment, Cell, Heading, Section, Submission, Task
 
@@ -39,7 +39,7 @@ def cut_sections(submission: Submission, assignment: Assignment) -> list[Section
     counts the parts.
     """
     drafts = _without_bare(_by_heading(submission.cells))
-    labels = Labels(assignment)
+    labels = labels_of(assignment)
     _settle_homework(drafts, assignment)
     for draft in drafts:
         _choose_task(draft, assignment, labels)
