@@ -1,6 +1,7 @@
 """What a gate's report shows: its table, where it draws its line, and a line of code to paste."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from grader.checks.candidates import GateObject, signs_of, truth_of
@@ -29,20 +30,57 @@ def decision_line(gate: GateObject) -> DecisionLine:
     """Return a two-input gate's answers on a grid.
 
     An object that takes a batch as well, and says the same in it for the table's rows, answers a
-    fine grid in a few calls; any other is called for each point of a coarser one.
+    fine grid in a few calls. Any other is called for the points of a coarser one: every second of
+    them, and those between points that say different things.
 
     Raises:
         ChildGone: the child ended.
     """
     side, rows = _SIDE, grid(_LOW, _HIGH, _SIDE)
     answers, _ = replace(gate, form="batch").ask(rows)
-    if gate.form != "batch" and not _same_answers(gate, dict(zip(rows, answers, strict=True))):
-        side = _COARSE_SIDE
-        answers, _ = gate.ask(grid(_LOW, _HIGH, side))
     signs = signs_of(gate.convention)
     text = "".join([signs.get(answer.kind, "?") for answer in answers])
+    if gate.form != "batch" and not _same_answers(gate, dict(zip(rows, answers, strict=True))):
+        side = _COARSE_SIDE
+        text = _border_traced(gate)
     scale = (lambda value: 2 * value - 1) if gate.signed else float
     return DecisionLine(low=scale(_LOW), high=scale(_HIGH), side=side, answers=text)
+
+
+def _border_traced(gate: GateObject) -> str:
+    """Return what a gate says on the coarse grid, which it is asked closely at its borders."""
+    points, signs = grid(_LOW, _HIGH, _COARSE_SIDE), signs_of(gate.convention)
+    said: dict[int, str] = {}
+
+    def ask(places: Iterable[int]) -> None:
+        wanted = [place for place in dict.fromkeys(places) if place not in said]
+        if wanted:
+            answers, _ = gate.ask(tuple(points[place] for place in wanted))
+            shown = [signs.get(answer.kind, "?") for answer in answers]
+            said.update(zip(wanted, shown, strict=True))
+
+    around = _neighbours()
+    ask(place for place, (first, *_) in around.items() if place == first)
+    ask(place for place, near in around.items() if len({said[one] for one in near}) > 1)
+    return "".join(said.get(place) or said[near[0]] for place, near in around.items())
+
+
+@functools.cache
+def _neighbours() -> dict[int, tuple[int, ...]]:
+    """Return the points of the coarse grid, each with those of every second one around it.
+
+    A point that is one of these stands for itself alone.
+    """
+    side = range(_COARSE_SIDE)
+    return {
+        row * _COARSE_SIDE + column: tuple(
+            (row + down) * _COARSE_SIDE + column + right
+            for down in ((-1, 1) if row % 2 else (0,))
+            for right in ((-1, 1) if column % 2 else (0,))
+        )
+        for row in side
+        for column in side
+    }
 
 
 def _same_answers(gate: GateObject, others: Mapping[Row, Answer]) -> bool:
