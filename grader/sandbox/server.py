@@ -189,6 +189,7 @@ class Server:
 
     def serve(self) -> None:
         """Serve until the first judge closes its end."""
+        look = 0.0
         while self._first.is_there:
             timeout = _WATCH_SECONDS * 1000 if self._children else None
             for descriptor, _ in self._poll.poll(timeout):
@@ -196,8 +197,11 @@ class Server:
                     self._reap(descriptor)
                 else:
                     self._take_message(self._judges[descriptor])
-            for child in self._children.values():
-                self._watch(child)
+            now = time.monotonic()
+            if now >= look:
+                look = now + _WATCH_SECONDS
+                for child in self._children.values():
+                    self._watch(child)
 
     def _admit(self, judge: "_Judge") -> "_Judge":
         self._judges[judge.connection.fileno()] = judge
