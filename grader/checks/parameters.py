@@ -361,15 +361,10 @@ def _judge_function(view: SectionView, counter: Counter | None) -> Finding:
         return Finding(_ANY, Outcome.MISSING, "parameters.no-function")
     child, target = view.child, Target(file=view.file, name=counter.bound.name)
 
-    known: dict[Shape, str] = {}
-
-    def told(wanted: tuple[Shape, ...]) -> list[str]:
-        asked = tuple(network for network in wanted if network not in known)
-        if asked:
-            called = child.ask(CountNetworks(target=target, networks=asked), Called)
-            shown = [_shown(output) for output in called.outputs[: len(asked)]]
-            known.update(zip(asked, shown + [""] * (len(asked) - len(shown)), strict=True))
-        return [known[network] for network in wanted]
+    def told(asked: tuple[Shape, ...]) -> list[str]:
+        called = child.ask(CountNetworks(target=target, networks=asked), Called)
+        shown = [_shown(output) for output in called.outputs[: len(asked)]]
+        return shown + [""] * (len(asked) - len(shown))
 
     cell = view.where(counter.bound.name)
     values = dict(graded_object(counter.bound.name, "", cell))
