@@ -330,11 +330,13 @@ def draw_again(
         for done, report in enumerate(gradebook.reports(run), start=1):
             failure = _draw(gradebook, pages, out, report)
             progress(Progress(done, len(names), report.submission, cached=True, failure=failure))
-        facts = RunFacts(seconds=0.0, workers=0, cached=0, handed_in=len(names))
+        interrupted = not gradebook.is_whole(run)
+        facts = RunFacts(
+            seconds=0.0, workers=0, cached=0, handed_in=len(names), interrupted=interrupted
+        )
         tally, waiting = write_class(
             out, gradebook, run, pages, declared, language=language, facts=facts
         )
-        interrupted = not gradebook.is_whole(run)
     return BatchResult(
         count=len(tally.points),
         unreadable=tally.unreadable,

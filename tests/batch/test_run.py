@@ -1,8 +1,10 @@
 """Batches with real worker processes and warm servers."""
 
 import csv
+import html
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -16,6 +18,7 @@ import pytest
 from grader.batch.grading import Settings
 from grader.batch.run import draw_again, grade_batch
 from grader.gradebook import Gradebook, GradebookError
+from grader.messages import message
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 SETTINGS = Settings(assignment="intro-to-torch")
@@ -153,9 +156,16 @@ def test_pages_drawn_after_an_interrupted_run_say_that_it_was(graded, tmp_path):
         [first, *_] = book.reports(book.latest_run())
         run = book.begin_run("intro-to-torch", "again")
         book.add_result(run, first, key="k", source="p")
+    said = message("cli.run-interrupted", language="en").replace("`", "")
+    assert said not in page_text(tmp_path / "out" / "index.html")
     again = draw_again(tmp_path / "out", language="en")
     assert again.interrupted
+    assert said in page_text(tmp_path / "out" / "index.html")
     assert again.count == 1
+
+
+def page_text(path):
+    return html.unescape(re.sub(r"<[^>]*>", "", path.read_text("utf-8")))
 
 
 def test_a_killed_worker_loses_nothing(tmp_path):

@@ -22,12 +22,21 @@ _REVIEW_FILE = "review.csv"
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Facts of a run: time on the clock, workers, results taken again, submissions handed in."""
+    """Facts of a run.
+
+    Attributes:
+        seconds: time on the clock.
+        workers: how many graded; 0 where pages were drawn only.
+        cached: results taken again.
+        handed_in: submissions handed in.
+        interrupted: whether it has not got to its end, so that submissions are missing.
+    """
 
     seconds: float
     workers: int
     cached: int
     handed_in: int
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ class ClassView:
 
     title: str
     median: str
+    interrupted: bool
     facts: tuple[str, ...]
     needs: tuple[NeedGroup, ...]
     changes: str
@@ -161,6 +171,7 @@ class _Drawing:
                 median=self.points(statistics.median(scores) if scores else 0),
                 possible=self.points(self._assignment.possible),
             ),
+            interrupted=self._facts.interrupted,
             facts=tuple(self._summary(scores)),
             needs=tuple(group for group in self._needs(checks) if group.needs),
             changes=self._changes(),
