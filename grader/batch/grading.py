@@ -70,7 +70,9 @@ class Job:
 
 
 FEW = 3
-"""Submissions a worker for which its server is not warmed up."""
+"""Submissions a worker for which the server is not warmed up."""
+
+_SERVER_IS_LOST = frozenset({"sandbox.no-start", "sandbox.server-died", "sandbox.too-weak"})
 
 
 def start_server(
@@ -263,7 +265,8 @@ class Grading:
         try:
             report = self._judge(submission)
         except ServerFailed as failed:
-            self.close()
+            if failed.code in _SERVER_IS_LOST:
+                self.close()
             if failed.code == "sandbox.too-weak":
                 raise
             return self._judge(submission)

@@ -41,18 +41,19 @@ class _SharedServer:
     def start(self) -> None:
         """Start it where workers can share one; it gets warm while the caller goes on."""
         if self._can_be and self._server is None:
-            self._server = start_server(self._settings, few=self._few)
+            with contextlib.suppress(OSError):  # a worker meets it too, and says so
+                self._server = start_server(self._settings, few=self._few)
 
     def make_door(self) -> tuple[socket.socket, socket.socket] | None:
         """Return a worker's end and the server's, None where workers cannot share a server."""
         return door() if self._can_be else None
 
-    def admit(self, theirs: socket.socket) -> None:
+    def admit(self, theirs: socket.socket, uid: int) -> None:
         """Serve one more worker; one that cannot be served starts a server of its own."""
         self.start()
         if self._server is not None:
-            with contextlib.suppress(ServerFailed):
-                self._server.admit(theirs)
+            with contextlib.suppress(ServerFailed, OSError):
+                self._server.admit(theirs, uid)
 
     def close(self) -> None:
         """End it if it was started."""
@@ -216,7 +217,7 @@ class LocalWorkers:
                 _give_next(worker, waiting)
                 yield line
             elif worker.door is not None:
-                self._server.admit(worker.door)
+                self._server.admit(worker.door, line.uid)
                 worker.close_door()
 
     def _given_up(self, job: Job, reason: str) -> Done:

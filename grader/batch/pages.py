@@ -164,7 +164,7 @@ def write_class(
 
     Returns the class in figures, and how many answers wait for a person.
 
-    Submissions are taken one at a time, so memory hardly grows with the class.
+    Submissions are taken one at a time; what is kept of each is little (`grader.reports.tally`).
 
     Raises:
         OSError: a file cannot be written.
@@ -172,9 +172,9 @@ def write_class(
     previous = gradebook.previous_run(run)
     waiting = 0
     with (
-        written_whole(out / "index.html") as index,
-        written_whole(out / "gradebook.csv") as grades,
         written_whole(out / "review.csv") as asked,
+        written_whole(out / "gradebook.csv") as grades,
+        written_whole(out / "index.html") as index,
         tempfile.TemporaryFile(dir=out) as lines,
     ):
         page = ClassPage(assignment, language=language, lines=lines, compared=previous is not None)
@@ -192,8 +192,8 @@ def write_class(
                 waiting += 1
         for piece in page.draw(facts):
             index.write(piece.encode())
-    items = item_rows(page.tally, assignment, language=language)
-    write_file(out / "item_analysis.csv", render_csv(ITEM_COLUMNS, items))
+        items = item_rows(page.tally, assignment, language=language)
+        write_file(out / "item_analysis.csv", render_csv(ITEM_COLUMNS, items))
     return page.tally, waiting
 
 

@@ -26,6 +26,7 @@ from grader.batch.grading import Grading, Job, Settings, failed_report
 from grader.gradebook import Gradebook
 from grader.lms.containers import Member
 from grader.model import Report
+from grader.sandbox.launch import child_uid
 from grader.sandbox.session import ServerFailed
 
 NOT_THE_SUBMISSION = ("sandbox.too-weak", "sandbox.no-start")
@@ -71,7 +72,13 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The worker has something to judge, and wants to share the parent's warm server."""
+    """The worker has something to judge, and wants to share the parent's warm server.
+
+    Attributes:
+        uid: user that its children become where the server is root's.
+    """
+
+    uid: int
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -132,7 +139,7 @@ def work(lines: Iterator[bytes], out: IO[bytes], door: socket.socket | None) -> 
     hello = msgspec.json.decode(next(lines), type=Hello)
 
     def share(connection: socket.socket) -> socket.socket:
-        send(Wanted())
+        send(Wanted(uid=child_uid()))
         return connection
 
     grading = Grading(

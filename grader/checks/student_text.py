@@ -6,7 +6,6 @@ only be the student's; a sentence that the assignment names as a sample never co
 """
 
 import ast
-import functools
 import io
 import re
 import tokenize
@@ -17,6 +16,7 @@ from typing import Literal
 from grader.checks.view import SectionView
 from grader.evidence import Evidence, StudentPicture, StudentText
 from grader.intake.headings import read_heading
+from grader.intake.remembered import remembered
 from grader.model import Cell
 
 Where = Literal["markdown", "comment", "string"]
@@ -24,7 +24,6 @@ Where = Literal["markdown", "comment", "string"]
 MOST_EXCERPT = 2000
 _MOST_EVIDENCE = 4000
 _MOST_PIECES = 40
-_MOST_KNOWN = 256  # pieces of code whose texts are kept; every task of a section reads them
 _SHORTEST_QUOTE = 15
 
 _HEADING = re.compile(
@@ -122,7 +121,7 @@ def picture_evidence(view: SectionView) -> tuple[Evidence, ...]:
     )
 
 
-@functools.lru_cache(_MOST_KNOWN)
+@remembered
 def string_constants(source: str) -> tuple[str, ...]:
     """Return the string constants of a piece of code in order; none where it does not parse.
 
@@ -146,7 +145,7 @@ def string_constants(source: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@functools.lru_cache(_MOST_KNOWN)
+@remembered
 def comments(source: str) -> tuple[str, ...]:
     """Return the comments of a piece of code, those on neighbouring lines as one text."""
     lines: list[tuple[int, str]] = []

@@ -4,16 +4,16 @@ What is left after that keeps `task` None, and the judge looks at what it does.
 """
 
 import ast
-import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from grader.intake.headings import MOST_KNOWN, read_heading
+from grader.intake.headings import read_heading
 from grader.intake.labels import Labels, Tasks, labels_of
 from grader.intake.names import stem
 from grader.intake.pieces import cut_cell, statement_starts
 from grader.intake.python_text import parse_python, python_of_cell
+from grader.intake.remembered import remembered
 from grader.model import Assignment, Cell, Section
 
 _LONGEST_PARSED = 100_000  # characters of a cell; longer ones are data, not answers
@@ -231,7 +231,7 @@ def _commented(lines: list[str], labels: Labels) -> Tasks:
     return ()
 
 
-@functools.lru_cache(4 * MOST_KNOWN)
+@remembered
 def _bound_names(source: str) -> tuple[str, ...]:
     tree = parse_python(python_of_cell(source))
     return tuple(name for node in (tree.body if tree else []) for name in _names_of(node))

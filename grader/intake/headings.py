@@ -1,11 +1,11 @@
 """Headings: ``Задача 3``, ``## **Task 3.**``, ``# ДЗ №2``, ``1. Вопрос 1`` open a section."""
 
-import functools
 import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from grader.intake.number_words import ORDINALS, ROMAN, WORDS, number_of
+from grader.intake.remembered import remembered
 
 Kind = Literal["task", "homework", "question"]
 
@@ -64,10 +64,6 @@ _CASES = (
 _OFTEN_MISTYPED = ("задача", "задание", "вопрос", "task", "exercise", "question", "homework")
 _FIRST_WORD = re.compile(rf"{_PREFIX}(?P<word>[^\W\d_]{{4,10}})(?=\W{{0,4}}\d{{1,2}}\b)")
 _HOMEWORK_BEHIND = re.compile(r"[\W_]*(?:домашн\w+|дз|homework|hw)\b", re.IGNORECASE)
-
-
-MOST_KNOWN = 256
-"""Texts of which is kept what was found in them: in a class many cells are the handout's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +219,7 @@ def _is_slip(typed: str, word: str) -> bool:
     )
 
 
-@functools.lru_cache(MOST_KNOWN)
+@remembered
 def heading_lines(text: str) -> tuple[tuple[int, FoundHeading], ...]:
     """Return the headings of a text cell, by line from 0; a table of contents has none."""
     lines = text.split("\n")

@@ -1,11 +1,11 @@
 """Cells are cut where a section begins inside of them."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from grader.intake.headings import MOST_KNOWN, FoundHeading, heading_lines, read_heading
+from grader.intake.headings import FoundHeading, heading_lines, read_heading
 from grader.intake.python_text import python_of_cell, top_level_blocks, top_level_comments
+from grader.intake.remembered import remembered
 from grader.model import Cell
 
 Piece = tuple[Cell, FoundHeading | None]
@@ -61,7 +61,7 @@ def pieces_by_heading(cell: Cell) -> list[Piece]:
     return list(zip(parts, [headings[start] for start in sorted(headings)], strict=True))
 
 
-@functools.lru_cache(MOST_KNOWN)
+@remembered
 def _code_headings(source: str) -> tuple[tuple[int, FoundHeading], ...]:
     if "#" not in source:
         return ()
@@ -74,7 +74,7 @@ def _code_headings(source: str) -> tuple[tuple[int, FoundHeading], ...]:
     return tuple(found)
 
 
-@functools.lru_cache(MOST_KNOWN)
+@remembered
 def statement_starts(source: str) -> tuple[int, ...]:
     """Return where each top-level statement begins, the comments above it included."""
     starts: list[int] = []

@@ -1,4 +1,4 @@
-"""A submission in a few figures, which is all that the class page keeps of it."""
+"""A submission in a few figures, from which the class page and the tables are made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,6 @@ class ClassRow:
         waiting: ``task.check`` of everything that waits for a person; nothing where the file as
             a whole does.
         values: what filled the messages of those checks, without what differs by chance.
-        failed_to_run: whether the grader itself failed somewhere.
         stopped: whether code ran out of time or memory or crashed, or nothing could be run.
         ends: how cells ended that were stopped, each way once.
         unreadable: whether the file could not be read.
@@ -45,7 +44,6 @@ class ClassRow:
     codes: dict[str, str]
     values: dict[str, dict[str, str]]
     waiting: tuple[str, ...]
-    failed_to_run: bool
     stopped: bool
     task_seconds: dict[str, float]
     digest: str
@@ -92,7 +90,6 @@ def summarize(report: Report) -> ClassRow:
             and check.code != _REFUSED
             and check.outcome in (Outcome.REVIEW, Outcome.GRADER_ERROR)
         ),
-        failed_to_run=any(c.outcome is Outcome.GRADER_ERROR for c in checks.values()),
         stopped=bool(refused) or bool(ends),
         ends=ends,
         unreadable=any(check.outcome is Outcome.REVIEW for check in refused),

@@ -1,7 +1,7 @@
 """A class in figures, taken in one submission at a time.
 
-What is kept of a submission is its points, its tasks' seconds and what few need to be named for, so
-memory hardly grows with the class.
+What is kept of each submission is its points and its tasks' seconds; beside them each different
+wrong answer once, who gained or lost points, and whose file could not be read.
 """
 
 import math

@@ -19,7 +19,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         cache: folder that the preload may write to, for matplotlib's list of fonts; empty for none.
         core: path of the virtual GPU's native core; empty for no virtual GPU.
         uid: user that the first judge's children become where the server is root's.
-        once: the server serves one submission, so it does not warm up for others.
+        once: the server serves one submission or a few, so it does not warm up for more.
     """
 
     layers: tuple[str, ...]

@@ -50,7 +50,7 @@ class ForkServer:
         if self._hello is None:
             try:
                 message, _ = self._receive(START_SECONDS)
-            except ServerGone as error:
+            except (ServerGone, TimeoutError) as error:
                 reason = self._why(error)
                 self.close()
                 raise ServerFailed("sandbox.no-start", {"reason": reason}) from error
@@ -143,7 +143,7 @@ class ForkServer:
         return control.decode_for_judge(data), list(descriptors)
 
     def _why(self, error: Exception) -> str:
-        return str(error)
+        return str(error) or type(error).__name__
 
 
 class OwnForkServer(ForkServer):
@@ -155,7 +155,6 @@ class OwnForkServer(ForkServer):
     def __init__(self, plan: control.Plan) -> None:
         mine, theirs = door()
         super().__init__(mine)
-        self._last_uid = plan.uid
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -168,19 +167,20 @@ class OwnForkServer(ForkServer):
                 cwd="/",
                 start_new_session=True,  # an interrupt at the keyboard is for the judge
             )
-        self._control.sendall(control.encode(plan))
+        with contextlib.suppress(OSError):  # it has ended; its first message will be missing
+            self._control.sendall(control.encode(plan))
 
-    def admit(self, theirs: socket.socket) -> None:
+    def admit(self, theirs: socket.socket, uid: int) -> None:
         """Let one more judge be served; it need not be warm for that.
 
         Args:
             theirs: the server's end of a `door`.
+            uid: as `control.Join.uid`.
 
         Raises:
             ServerGone: the server has ended.
         """
-        self._last_uid = launch.child_uid(above=self._last_uid)
-        message = control.encode(control.Join(uid=self._last_uid))
+        message = control.encode(control.Join(uid=uid))
         try:
             socket.send_fds(self._control, [message], [theirs.fileno()])
         except OSError as error:

@@ -10,7 +10,7 @@ from grader.sandbox.wire import Channel, Gone
 
 
 def main(core: str, *packages: str) -> None:
-    """Get warm, then serve the judge over what were standard input and output."""
+    """Load what is needed, then serve the judge over what were standard input and output."""
     channel = Channel(os.dup(0), os.dup(1))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -23,7 +23,7 @@ def main(core: str, *packages: str) -> None:
             vgpu.install(core=Path(core))
     from grader.sandbox import child
 
-    child.preload()
+    child.preload(once=True)
     with contextlib.suppress(Gone):
         start = channel.receive()
         if not isinstance(start, Start):

@@ -27,7 +27,6 @@ SOCKET, LOG = 3, 1
 _RULESET = 4
 
 _OWN_FOLDER_BYTES = 64 << 20
-_HIGH_SOCKET, _HIGH_LOG, _HIGH_RULESET = 200, 201, 202
 _FIRST_PROCESS = 1
 """How a child sees itself where it has a process tree of its own."""
 
@@ -124,36 +123,25 @@ def _offer(jail: Jail, layer: str, available: bool, reason: str) -> None:  # noq
         jail.missing[layer] = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Lodging:
-    """What a child is given that differs from child to child.
-
-    Attributes:
-        socket: descriptor of its messages.
-        log: descriptor of its log.
-        uid: user it becomes, where the server is root's.
-        judges: judges that the server has, each of which may have a child of the same user where
-            the server is not root's.
-    """
-
-    socket: int
-    log: int
-    uid: int
-    judges: int
-
-
-def lock_down(jail: Jail, fork: control.Fork, lodging: Lodging) -> None:
+def lock_down(jail: Jail, fork: control.Fork, uid: int, *, socket_fd: int, log_fd: int) -> None:
     """Give up, in a freshly forked child, all that student code does not need.
+
+    Args:
+        jail: what the server prepared.
+        fork: the limits.
+        uid: user that it becomes where the server is root's.
+        socket_fd: descriptor of its messages.
+        log_fd: descriptor of its log.
 
     Raises:
         OSError: a lock that the server found available does not close; the child must end.
     """
-    _keep_descriptors(lodging.socket, lodging.log, jail.ruleset)
+    _keep_descriptors(socket_fd, log_fd, jail.ruleset)
     os.setsid()
     if jail.holds(layers.NAMESPACES):
-        namespaces.take_own_folder(_OWN_FOLDER_BYTES)
+        namespaces.take_own_folder(_OWN_FOLDER_BYTES, own_user=os.getuid() != 0)
     if jail.holds(layers.USER):
-        privileges.become(lodging.uid)
+        privileges.become(uid)
     if jail.holds(layers.SECCOMP) or jail.holds(layers.LANDLOCK):
         privileges.gain_nothing_by_exec()
     if jail.holds(layers.NAMESPACES) or layers.USER in jail.plan.layers:
@@ -161,7 +149,7 @@ def lock_down(jail: Jail, fork: control.Fork, lodging: Lodging) -> None:
     privileges.die_with_parent()
     privileges.hide_memory()
     if jail.held is not None:
-        _limit(jail, jail.held, fork, judges=lodging.judges)
+        _limit(jail, jail.held, fork)
     if jail.holds(layers.LANDLOCK):
         landlock.restrict(_RULESET)
         os.close(_RULESET)
@@ -173,28 +161,27 @@ def _filter_of_this_process() -> bytes:
     return seccomp.assemble(seccomp.allow_list(os.getpid(), own_folder=False))
 
 
-def _limit(jail: Jail, held: rlimits.HeldByServer, fork: control.Fork, *, judges: int) -> None:
+def _limit(jail: Jail, held: rlimits.HeldByServer, fork: control.Fork) -> None:
     rlimits.limit_memory(held, fork.memory_bytes)
     rlimits.limit_time(fork.cpu_seconds)
     rlimits.limit_files(own_folder=jail.holds(layers.NAMESPACES))
     rlimits.limit_signals_and_priority()
-    if jail.holds(layers.USER):
-        rlimits.limit_threads(fork.threads, children=1)
-    elif jail.holds(layers.NAMESPACES) and os.getuid() != 0:
-        rlimits.limit_threads(fork.threads, children=judges)
+    if jail.holds(layers.USER) or (jail.holds(layers.NAMESPACES) and os.getuid() != 0):
+        rlimits.limit_threads(fork.threads)
 
 
 def _keep_descriptors(socket_fd: int, log_fd: int, ruleset: int) -> None:
     """Keep the socket as 3, the log as 1 and 2, the rules as 4; close every other descriptor."""
-    os.dup2(socket_fd, _HIGH_SOCKET, inheritable=False)
-    os.dup2(log_fd, _HIGH_LOG, inheritable=False)
-    if ruleset >= 0:
-        os.dup2(ruleset, _HIGH_RULESET, inheritable=False)
+    # First out of the way of each other: the server holds two descriptors for each of its judges.
     nothing = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(_HIGH_LOG, 1)
-    os.dup2(_HIGH_LOG, 2)
-    os.dup2(_HIGH_SOCKET, SOCKET, inheritable=False)
+    kept = [descriptor for descriptor in (nothing, log_fd, socket_fd, ruleset) if descriptor >= 0]
+    above = max(*kept, _RULESET) + 1
+    for place, descriptor in enumerate(kept):
+        os.dup2(descriptor, above + place, inheritable=False)
+    os.dup2(above, 0)
+    os.dup2(above + 1, 1)
+    os.dup2(above + 1, 2)
+    os.dup2(above + 2, SOCKET, inheritable=False)
     if ruleset >= 0:
-        os.dup2(_HIGH_RULESET, _RULESET, inheritable=False)
+        os.dup2(above + 3, _RULESET, inheritable=False)
     kernel.close_from(SOCKET + 1 + (ruleset >= 0))

@@ -118,18 +118,15 @@ def cache_folder() -> str:
     return str(folder.resolve()) if os.access(folder, os.W_OK) else ""
 
 
-def child_uid(*, above: int = 0) -> int:
-    """Return the user that a judge's children become if root's: a number that nobody else has.
+def child_uid() -> int:
+    """Return the user that this judge's children become if root's: a number of the process's own.
 
-    A number of its own keeps the count of threads (RLIMIT_NPROC) apart from other users'.
-
-    Args:
-        above: the last number that another judge of the same server was given.
+    It keeps the count of threads (RLIMIT_NPROC) apart from other users' and other judges'.
     """
     import pwd  # not on Windows, where no child changes its user
 
     taken = {entry.pw_uid for entry in pwd.getpwall()}
-    uid = max(40000 + os.getpid() % 20000, above + 1)
+    uid = 40000 + os.getpid() % 20000
     while uid in taken:
         uid += 1
     return uid

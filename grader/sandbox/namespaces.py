@@ -47,19 +47,28 @@ class _MountAttributes(ctypes.Structure):
     )
 
 
-def enter_user_namespace() -> None:
+def enter_user_namespace(itself: int | None = None) -> None:
     """Become the only user of a new user namespace, in which one may build the others.
+
+    Args:
+        itself: descriptor of this process's folder in /proc, where that is not mounted.
 
     Raises:
         OSError: the system refuses, as Docker and some distributions do.
     """
     uid, gid = os.getuid(), os.getgid()
+    place = _open_itself() if itself is None else itself
     privileges.hide_memory(hidden=False)  # else the files below belong to root
     _unshare(_CLONE_NEWUSER)
-    _write("/proc/self/setgroups", "deny")  # must precede the map of groups
-    _write("/proc/self/uid_map", f"{uid} {uid} 1")
-    _write("/proc/self/gid_map", f"{gid} {gid} 1")
+    _write("setgroups", "deny", place)  # must precede the map of groups
+    _write("uid_map", f"{uid} {uid} 1", place)
+    _write("gid_map", f"{gid} {gid} 1", place)
     privileges.hide_memory()
+    os.close(place)
+
+
+def _open_itself() -> int:
+    return os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def leave_the_rest() -> None:
@@ -122,16 +131,23 @@ def close_root() -> None:
     _read_only("/", recursive=False)
 
 
-def take_own_folder(size_bytes: int) -> None:
+def take_own_folder(size_bytes: int, *, own_user: bool) -> None:
     """Give this process a private empty folder, and take /proc away.
 
     In a mount namespace of its own, so that the folder disappears with the process.
+
+    Args:
+        size_bytes: of the folder.
+        own_user: go on in a user namespace of its own as well, where its threads count alone.
     """
+    itself = _open_itself() if own_user else None
     _unshare(_CLONE_NEWNS)
     options = f"size={size_bytes},nr_inodes=2000,mode=777"
     _mount("own", OWN_FOLDER, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options)
     _unmount("/proc")
     os.chdir(OWN_FOLDER)
+    if itself is not None:
+        enter_user_namespace(itself)
 
 
 class ChildTrees:
@@ -201,9 +217,9 @@ def _pivot(new: str, old: str) -> None:
     os.chdir("/")
 
 
-def _write(path: str, text: str) -> None:
+def _write(name: str, text: str, folder: int) -> None:
     """Write with one call: a buffered file would lose the kernel's refusal at its close."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
         os.write(descriptor, text.encode())
     finally:

@@ -103,18 +103,12 @@ def most_threads(threads: int) -> int:
     return threads + _OWN_THREADS
 
 
-def limit_threads(threads: int, *, children: int) -> None:
-    """Bound threads; only for a user of its own, since all processes of the user count.
+def limit_threads(threads: int) -> None:
+    """Bound threads; only for a user, or in a user namespace, of its own: all processes count.
 
-    In a user namespace those are the server, its parent there, and the child itself. Elsewhere, and
-    where other children are the same user, the server counts them while the child runs
-    (`thread_count`).
-
-    Args:
-        threads: threads that the student may start.
-        children: children that are this user at the same time.
+    Elsewhere the server counts them while the child runs (`thread_count`).
     """
-    _lower("NPROC", most_threads(threads) * children)
+    _lower("NPROC", most_threads(threads))
 
 
 def limit_signals_and_priority() -> None:

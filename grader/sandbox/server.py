@@ -245,16 +245,13 @@ class Server:
     def _fork(
         self, judge: "_Judge", fork: control.Fork, socket_fd: int, log_fd: int, key_fd: int
     ) -> None:
-        lodging = jail.Lodging(
-            socket=socket_fd, log=log_fd, uid=judge.uid, judges=len(self._judges)
-        )
         trees = self._jail.trees
         if trees is not None:
             trees.before_fork()
         try:
             pid = os.fork()
             if pid == 0:
-                _be_child(self._jail, fork, lodging, key_fd)
+                _be_child(self._jail, fork, judge.uid, socket_fd, log_fd, key_fd)
         finally:
             if trees is not None:
                 trees.after_fork()
@@ -330,13 +327,13 @@ def _kill(child: _Child) -> None:
 
 
 def _be_child(
-    prepared: jail.Jail, fork: control.Fork, lodging: jail.Lodging, key_fd: int
+    prepared: jail.Jail, fork: control.Fork, uid: int, socket_fd: int, log_fd: int, key_fd: int
 ) -> NoReturn:
     """Lock this process in and serve the judge from it; ends with the process."""
     code = control.CHILD_FAILED
     try:
         _take_key(key_fd)
-        jail.lock_down(prepared, fork, lodging)
+        jail.lock_down(prepared, fork, uid, socket_fd=socket_fd, log_fd=log_fd)
         channel = Channel(jail.SOCKET)
         start = channel.receive()
         if not isinstance(start, Start):

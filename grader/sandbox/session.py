@@ -129,11 +129,12 @@ class Server:
         self.wait()
         return self._greeted().torch
 
-    def admit(self, theirs: socket.socket) -> None:
+    def admit(self, theirs: socket.socket, uid: int) -> None:
         """Let a judge of another process share this server; restarts one that has died.
 
         Args:
             theirs: the server's end of a `door`.
+            uid: user that its children become where the server is root's, see `child_uid`.
 
         Raises:
             ServerFailed: no server can be shared.
@@ -142,7 +143,7 @@ class Server:
             if not isinstance(self._process, OwnForkServer):
                 raise ServerFailed("sandbox.no-start", {"reason": "no server to share"})
             try:
-                self._process.admit(theirs)
+                self._process.admit(theirs, uid)
             except ServerGone as error:
                 if last:
                     raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error

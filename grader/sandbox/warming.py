@@ -2,6 +2,7 @@
 
 import collections.abc
 import io
+import linecache
 import numbers
 import signal
 import sys
@@ -154,8 +155,9 @@ def rehearse(shell: QuietShell, answer: Callable[[FromJudge], FromChild]) -> Non
                 raise RuntimeError(f"the rehearsal failed: {reply.text}")
     sys.modules["__main__"] = main
     _forget(shell)
-    for number in (signal.SIGPROF, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)
+    for name in ("SIGPROF", "SIGALRM"):
+        if hasattr(signal, name):  # not on Windows
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 def _messages() -> Iterator[FromJudge]:
@@ -212,6 +214,10 @@ def _forget(shell: QuietShell) -> None:
     shell.last_execution_result = None
     shell.cell_tree = None
     shell.commands = []
+    known: Foreign = shell.compile
+    for name in known._filename_map:
+        linecache.cache.pop(name, None)
+    known._filename_map.clear()
 
 
 def _ask_abstract_classes() -> None:

@@ -184,6 +184,16 @@ def test_a_killed_worker_loses_nothing(tmp_path):
     assert set(results(tmp_path / "out")) == set(FEW)
 
 
+def test_a_shared_server_that_cannot_be_started_costs_nobody_anything(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("grader.batch.local.start_server", refuse)
+    handed_in = hand_in(tmp_path / "in", FEW[:2])
+    assert grade_batch([handed_in], tmp_path / "out", SETTINGS, workers=2).count == 2
+    assert not any("grader-error" in str(result) for result in results(tmp_path / "out").values())
+
+
 def children_of(pid):
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from grader.model import Limits
+from grader.sandbox.launch import child_uid
 from grader.sandbox.protocol import RunCell, Start
 from grader.sandbox.session import ChildGone, Server, ServerFailed, door
 
@@ -136,7 +137,7 @@ class Judging:
         self._first = Server(unsafe=True, use_layers=layers)
         mine, theirs = door()
         with theirs:
-            self._first.admit(theirs)
+            self._first.admit(theirs, child_uid() + 1)
         self._server = Server(unsafe=True, use_layers=layers, shared=mine)
         places = self._secrets.places
         self._prelude = _PRELUDE.format(places=places, first=MARK[:9], rest=MARK[9:])

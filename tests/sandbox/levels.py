@@ -78,16 +78,15 @@ class JudgeProcess:
             raise Missing("the tests do not run as root")
         home = folder / "home"
         home.mkdir(parents=True)
-        _copy_core(home / ".cache" / "grader")
         begin: list[str] = []
         if level.closed and not _closed_folders():
             raise Missing("the interpreter is open to everyone")
-        if IS_ROOT and not level.closed:
-            begin = _in_the_open(folder)
         if IS_ROOT and not level.root:
-            subprocess.run(["chown", "-R", str(ORDINARY_UID), folder], check=True)
-            begin += ["setpriv", f"--reuid={ORDINARY_UID}", f"--regid={ORDINARY_UID}"]
-            begin += ["--clear-groups"]
+            begin = as_ordinary_user(folder, home)
+        else:
+            _copy_core(home / ".cache" / "grader")
+            if IS_ROOT and not level.closed:
+                begin = _in_the_open(folder)
         if level.filtered:
             begin += [sys.executable, "-m", "tests.sandbox.filtered"]
         self._process = subprocess.Popen(
@@ -120,6 +119,19 @@ class JudgeProcess:
         self._process.stdin.write(msgspec.json.encode(job) + b"\n")
         self._process.stdin.flush()
         return msgspec.json.decode(self._process.stdout.readline(), type=Seen)
+
+
+def as_ordinary_user(folder: Path, home: Path) -> list[str]:
+    """Return the beginning of a command that runs as an ordinary user; `folder` becomes theirs.
+
+    Raises:
+        Missing: the system lets nobody do that.
+    """
+    _copy_core(home / ".cache" / "grader")
+    begin = _in_the_open(folder)
+    subprocess.run(["chown", "-R", str(ORDINARY_UID), folder], check=True)
+    user = ["setpriv", f"--reuid={ORDINARY_UID}", f"--regid={ORDINARY_UID}", "--clear-groups"]
+    return [*begin, *user]
 
 
 def _copy_core(cache: Path) -> None:

@@ -1,20 +1,32 @@
 """Judges of several processes share a warm server, and none depends on another."""
 
 import contextlib
+import itertools
 import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 from grader.model import Limits
+from grader.sandbox import forking, jail
 from grader.sandbox.forking import OwnForkServer
+from grader.sandbox.launch import child_uid
 from grader.sandbox.protocol import RunCell, Start
-from grader.sandbox.session import FORKS, Server, ServerFailed, door
+from grader.sandbox.session import FORKS, ChildGone, Server, ServerFailed, door
 from tests.batch.faults import descendants, kill, living, wait_until
+from tests.sandbox.levels import ROOT, Missing, as_ordinary_user
 
 pytestmark = pytest.mark.skipif(not FORKS, reason="no fork is safe here")
 
 START = Start(seed=1, card="Tesla T4")
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
@@ -27,7 +39,7 @@ def first():
 def sharing(first):
     mine, theirs = door()
     with theirs:
-        first.admit(theirs)
+        first.admit(theirs, child_uid() + next(NUMBERS))
     with Server(unsafe=True, once=True, shared=mine) as second:
         yield second
 
@@ -65,18 +77,68 @@ def test_children_of_two_judges_are_different_users_where_they_can_be(first):
         assert {answer.split()[1] for answer in answers} == {"1"}
 
 
-def test_threads_that_one_may_start_are_not_taken_by_another(first):
+THREADS = """
+import threading
+event = threading.Event()
+started = 0
+try:
+    for _ in range(COUNT):
+        threading.Thread(target=event.wait, daemon=True).start()
+        started += 1
+except RuntimeError as error:
+    print(error)
+print(started)
+"""
+BACKWARD = "import torch\ntorch.ones(1, requires_grad=True).sum().backward()\nprint('went')"
+
+
+def test_threads_that_one_may_start_are_not_taken_by_others_that_come_later(first):
     limits = Limits(threads=8)
-    hold = (
-        "import threading, time\n"
-        "e = threading.Event()\n"
-        "ts = [threading.Thread(target=e.wait, daemon=True) for _ in range(8)]\n"
-        "[t.start() for t in ts]\nprint(len(ts))"
-    )
-    with sharing(first) as second, first.spawn(START, limits) as one:
-        assert run(one, hold) == "8"
-        with second.spawn(START, limits) as other:
-            assert run(other, hold) == "8"
+    with (
+        sharing(first) as second,
+        second.spawn(START, limits) as mine,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(3):
+            judge = stack.enter_context(sharing(first))
+            theirs = stack.enter_context(judge.spawn(START, limits))
+            assert run(theirs, THREADS.replace("COUNT", "8")) == "8"
+        assert run(mine, THREADS.replace("COUNT", "8")) == "8"
+        assert run(mine, BACKWARD) == "went"
+
+
+def test_too_many_threads_end_alike_in_a_shared_server_and_in_an_own_one(first):
+    many = THREADS.replace("COUNT", "30")
+    limits = Limits(threads=8)
+    with first.spawn(START, limits) as own:
+        alone = told(own, many)
+    with sharing(first) as second, sharing(first), second.spawn(START, limits) as shared:
+        assert told(shared, many) == alone
+
+
+def told(child, source):
+    try:
+        return run(child, source)
+    except ChildGone as gone:
+        return gone.detail
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it takes root to become another user")
+def test_all_of_this_holds_for_an_ordinary_user():
+    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to other users
+        home = Path(folder, "home")
+        home.mkdir()
+        try:
+            begin = as_ordinary_user(Path(folder), home)
+        except Missing as missing:
+            pytest.skip(str(missing))
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
+        done = subprocess.run(
+            [*begin, *line], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+        )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
+    assert " passed" in done.stdout
 
 
 def test_a_judge_that_goes_takes_its_own_children_only(first):
@@ -112,6 +174,46 @@ def test_where_the_shared_server_never_gets_warm_a_judge_starts_its_own(first):
             assert run(child, "print(3)") == "3"
 
 
+def test_where_the_shared_server_hangs_a_judge_starts_its_own(first, monkeypatch):
+    first.wait()
+    start = Server._start
+
+    def start_with_time(server):
+        monkeypatch.setattr(forking, "START_SECONDS", 120.0)
+        return start(server)
+
+    everything = (pid_of(first), *descendants(pid_of(first)))
+    for pid in everything:
+        os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr(forking, "START_SECONDS", 0.5)
+    monkeypatch.setattr(Server, "_start", start_with_time)
+    with sharing(first) as second, second.spawn(START, Limits()) as child:
+        assert run(child, "print(5)") == "5"
+        assert isinstance(second._process, OwnForkServer)
+    for pid in everything:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_descriptors_of_a_child_are_its_own_whatever_their_numbers():
+    mine, theirs = socket.socketpair()
+    log = os.memfd_create("log")
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            high = [os.dup2(theirs.fileno(), 199), os.dup2(log, 200), os.dup2(1, 201)]
+            jail._keep_descriptors(high[0], high[1], high[2])
+            kinds = [os.fstat(number).st_mode for number in (jail.SOCKET, 1, 2)]
+            right = stat.S_ISSOCK(kinds[0]) and all(map(stat.S_ISREG, kinds[1:]))
+            code = 0 if right and len(list(Path("/proc/self/fd").iterdir())) == 6 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    mine.close()
+    theirs.close()
+    os.close(log)
+
+
 def test_a_shared_server_that_has_died_is_started_again_for_the_next_judge(first):
     kill(pid_of(first))
     wait_until(lambda: not living([pid_of(first)]))
@@ -125,4 +227,4 @@ def test_a_server_without_forks_cannot_be_shared():
     mine, theirs = door()
     alone = Server(unsafe=True, device=False, fork=False)
     with alone, mine, theirs, pytest.raises(ServerFailed):
-        alone.admit(theirs)
+        alone.admit(theirs, child_uid())
