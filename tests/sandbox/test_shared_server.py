@@ -61,9 +61,9 @@ def test_another_judge_is_served_before_and_after_the_server_is_warm(first):
         assert second.layers == first.layers
         assert second.torch == first.torch
         assert second.device == first.device
+        assert type(second._process) is not OwnForkServer
     with sharing(first) as third, third.spawn(START, Limits()) as child:
         assert run(child, "print(6 * 7)") == "42"
-    assert len([line for line in descendants(os.getpid()).values() if "server" in line]) <= 3
 
 
 def test_children_of_two_judges_are_different_users_where_they_can_be(first):
