@@ -42,7 +42,7 @@ _COUNTS_ELSE = re.compile(
 
 _MOST_FUNCTIONS = 8
 _MOST_ROUNDS = 30
-_SHALLOW = 2
+_DEPTHS = (2, 4)
 
 Shape = tuple[Layer, ...]
 """A network that the judge describes."""
@@ -409,7 +409,7 @@ def _find_wrong(
     deeper ones are not asked about once there is one: the smallest is found.
     """
     wrong: dict[Shape, str] = {}
-    for _, group in itertools.groupby(made, lambda network: len(network) > _SHALLOW):
+    for _, group in itertools.groupby(made, _depth_of):
         part = tuple(group)
         for network, text in zip(part, told(part), strict=True):
             if text != str(count_parameters(network)):
@@ -418,6 +418,10 @@ def _find_wrong(
         if by_number:
             return wrong, by_number
     return wrong, {}
+
+
+def _depth_of(network: Shape) -> int:
+    return sum(len(network) > depth for depth in _DEPTHS)
 
 
 def _shown(output: Output) -> str:
