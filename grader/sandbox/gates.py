@@ -12,6 +12,7 @@ from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import (
     DTYPES,
     Base,
+    describe_error,
     device_of,
     dtype_of,
     type_name,
@@ -35,6 +36,21 @@ class Targets:
     def __init__(self, namespace: Callable[[str], dict[str, Foreign]]) -> None:
         self._namespace = namespace
         self._built: dict[tuple[str, str], tuple[Foreign, Foreign]] = {}
+
+    def look_up(self, target: Target, asking: Asking) -> tuple[list[Foreign], str]:
+        """Return the object of a target alone in a list, or nothing and why there is none.
+
+        Only what is to be built runs code of the student's, within the time of a question.
+        """
+        found: list[Foreign] = []
+        if target.build:
+            failed = asking.calls([lambda: found.append(self.find(target))])[0]
+            return found, failed.text or "raised"
+        try:
+            found.append(self.find(target))
+        except NoTarget as error:
+            return found, describe_error(error)
+        return found, ""
 
     def find(self, target: Target) -> Foreign:
         """Return the object of a target, built if it asks for that.
@@ -72,14 +88,8 @@ class GateCaller:
     def answer(self, question: CallGate) -> Called:
         """Return what the object gave for each row."""
         with self._asking.apart():
-            built: list[Foreign] = []
-            failed = self._asking.calls([lambda: built.append(self._find(question.target))])[0]
-            if not built:
-                return Called(outputs=(), built=failed.text or "raised")
-            return self._call(built[0], question)
-
-    def _find(self, target: Target) -> Foreign:
-        return self._targets.find(target)
+            found, failed = self._targets.look_up(question.target, self._asking)
+            return self._call(found[0], question) if found else Called(outputs=(), built=failed)
 
     def _owned(self, gate: Foreign, question: CallGate) -> Owned:
         """Return what an object owns; looked for again only where it is to be changed."""

@@ -102,10 +102,9 @@ class NetworkCounter:
     def answer(self, question: CountNetworks, namespace: dict[str, Foreign]) -> Called:
         """Return what the function gave for each network."""
         with self._asking.apart():
-            found: list[Foreign] = []
-            failed = self._asking.calls([lambda: found.append(self._targets.find(question.target))])
+            found, failed = self._targets.look_up(question.target, self._asking)
             if not found:
-                return Called(outputs=(), built=failed[0].text or "raised")
+                return Called(outputs=(), built=failed)
             function = found[0]
             calls: list[Callable[[], Foreign]]
             if question.names:
