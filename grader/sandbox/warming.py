@@ -60,37 +60,49 @@ _FILE = "rehearsal.ipynb"
 _REHEARSED = (
     "import numpy as np\nimport torch\nfrom torch import nn",
     """
-net = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
+net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
 
 class Net(nn.Module):
-    def __init__(self):
+    def __init__(self, width=4):
         super().__init__()
-        self.first = nn.Linear(3, 5)
-        self.second = nn.Linear(5, 2)
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+        self.scale = nn.Parameter(torch.ones(width))
 
     def forward(self, x):
-        return self.second(torch.sigmoid(self.first(x)))
+        for layer in self.layers:
+            x = torch.sigmoid(layer(x))
+        return x * self.scale
 
 other = Net()
-print(other, other(torch.randn(4, 3)).shape)
+print(other, other(torch.randn(3, 4)).shape)
 
 def count(network):
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+    return sum(parameter.numel() for parameter in network.parameters())
 
 count(other)
 """,
     """
 class Gate(nn.Module):
-    def __init__(self, weights=(1.0, 1.0), bias=-1.5):
+    def __init__(self):
         super().__init__()
-        self.linear = nn.Linear(2, 1)
-        self.linear.weight = nn.Parameter(torch.tensor([weights]))
-        self.linear.bias.data.fill_(bias)
+        self.weights = nn.Parameter(torch.tensor([1.0, 1.0]))
+        self.bias = nn.Parameter(torch.tensor([-1.5]))
 
     def forward(self, x):
-        return (self.linear(x) > 0).float()
+        return torch.where(x @ self.weights + self.bias >= 0, 1.0, 0.0)
 
-gate = Gate()
+class Threshold(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 1)
+        with torch.no_grad():
+            self.fc.weight.copy_(torch.tensor([[1.0, 1.0]]))
+            self.fc.bias.fill_(-0.5)
+
+    def forward(self, x):
+        return (self.fc(x) > 0).float()
+
+gate = Threshold()
 """,
     "def plain(x, y):\n    return torch.heaviside(torch.tensor(x + y - 1.5), torch.tensor(0.0))",
     "for x in ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0)):\n    print(x, gate(torch.tensor(x)).item())",
@@ -137,7 +149,7 @@ def rehearse(shell: QuietShell, answer: Callable[[FromJudge], FromChild]) -> Non
     """Run a submission of our own and ask about it, as a child will be asked.
 
     Python adapts code that it runs to what it meets, and keeps for each class what it found there.
-    Each child would do so anew, on pages that it copies for that: some 400 of them.
+    Each child would do so anew, on pages that it copies for that: some 200 of them.
 
     Args:
         shell: the shell that the submission runs in.
@@ -226,23 +238,10 @@ def _ask_abstract_classes() -> None:
     The first answer of an abstract class looks through all classes below it, some hundreds, and
     takes up to 3 ms in a child, which copies their pages; the next ones come from its cache.
     """
-    values: tuple[object, ...] = (
-        0,
-        0.0,
-        True,
-        "",
-        b"",
-        None,
-        (),
-        [],
-        {},
-        set(),
-        torch.ones(1),
-        numpy.ones(1),
-    )
+    plain: list[object] = [0, 0.0, True, "", b"", None, (), [], {}, set()]
     kinds = [getattr(collections.abc, name) for name in collections.abc.__all__]
     kinds += [numbers.Number, numbers.Complex, numbers.Real, numbers.Integral]
-    for value in values:
+    for value in (*plain, torch.ones(1), numpy.ones(1)):
         for kind in kinds:
             isinstance(value, kind)
 
