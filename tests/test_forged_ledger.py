@@ -13,9 +13,10 @@ from grader.judge import Judge
 from grader.model import Limits
 from grader.reports.html import render_report
 from grader.sandbox.audit import Audit
-from grader.sandbox.protocol import RunCell, Start
+from grader.sandbox.protocol import Start
 from grader.sandbox.session import Server
 from tests.intake.notebooks import sections_notebook
+from tests.sandbox.cells import cell
 
 LARGEST, REFUSED, FILLED = "ДЗ 3", "ДЗ 4", "ДЗ 5"
 FOUND = """
@@ -440,17 +441,7 @@ print(sealed)
 def in_child(server, *cells, card="Tesla T4"):
     with server.spawn(Start(seed=1, card=card), Limits()) as child:
         done = [
-            child.run_cell(
-                RunCell(
-                    index=index,
-                    file="homework.ipynb",
-                    source=textwrap.dedent(source),
-                    style="notebook",
-                    cpu_seconds=20.0,
-                    device_seconds=20.0,
-                ),
-                seconds_wall=60.0,
-            )
+            child.run_cell(cell(textwrap.dedent(source), index), seconds_wall=60.0)
             for index, source in enumerate(cells)
         ]
     return done, child.anomalies

@@ -172,21 +172,16 @@ def convention_of(answers: tuple[Answer, ...]) -> Convention:
     return "-1/+1" if "minus" in kinds and "zero" not in kinds else "0/1"
 
 
-_SIGNS: Mapping[Convention, Mapping[Kind, str]] = {
-    "0/1": {"one": "1", "zero": "0"},
-    "-1/+1": {"one": "1", "minus": "0"},
+TRUTHS: Mapping[Convention, Mapping[Kind, int]] = {
+    "0/1": {"one": 1, "zero": 0},
+    "-1/+1": {"one": 1, "minus": 0},
 }
+"""The kinds of answers that say something, each with what it says."""
 
 
 def truth_of(answer: Answer, convention: Convention) -> int | None:
     """Return what an answer says, 0 or 1, or None where it says neither."""
-    sign = signs_of(convention).get(answer.kind)
-    return None if sign is None else int(sign)
-
-
-def signs_of(convention: Convention) -> Mapping[Kind, str]:
-    """Return the kinds of answers that say something, each with the 0 or 1 that it says."""
-    return _SIGNS[convention]
+    return TRUTHS[convention].get(answer.kind)
 
 
 def _fit(found: GateObject, expected: tuple[int, ...]) -> int:

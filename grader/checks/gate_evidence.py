@@ -1,10 +1,10 @@
 """What a gate's report shows: its table, where it draws its line, and a line of code to paste."""
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from grader.checks.candidates import GateObject, signs_of, truth_of
+from grader.checks.candidates import TRUTHS, GateObject, truth_of
 from grader.checks.inputs import Row, grid, table_rows
 from grader.checks.outputs import Answer
 from grader.evidence import DecisionLine, TruthTable
@@ -38,8 +38,7 @@ def decision_line(gate: GateObject) -> DecisionLine:
     """
     side, rows = _SIDE, grid(_LOW, _HIGH, _SIDE)
     answers, _ = replace(gate, form="batch").ask(rows)
-    signs = signs_of(gate.convention)
-    text = "".join([signs.get(answer.kind, "?") for answer in answers])
+    text = "".join(_signs(gate, answers))
     if gate.form != "batch" and not _same_answers(gate, dict(zip(rows, answers, strict=True))):
         side = _COARSE_SIDE
         text = _border_traced(gate)
@@ -49,20 +48,23 @@ def decision_line(gate: GateObject) -> DecisionLine:
 
 def _border_traced(gate: GateObject) -> str:
     """Return what a gate says on the coarse grid, which it is asked closely at its borders."""
-    points, signs = grid(_LOW, _HIGH, _COARSE_SIDE), signs_of(gate.convention)
-    said: dict[int, str] = {}
-
-    def ask(places: Iterable[int]) -> None:
-        wanted = [place for place in dict.fromkeys(places) if place not in said]
-        if wanted:
-            answers, _ = gate.ask(tuple(points[place] for place in wanted))
-            shown = [signs.get(answer.kind, "?") for answer in answers]
-            said.update(zip(wanted, shown, strict=True))
-
     around = _neighbours()
-    ask(place for place, (first, *_) in around.items() if place == first)
-    ask(place for place, near in around.items() if len({said[one] for one in near}) > 1)
+    said = _said_at(gate, [place for place, near in around.items() if near == (place,)])
+    between = [p for p, near in around.items() if len({said[place] for place in near}) > 1]
+    said |= _said_at(gate, between) if between else {}
     return "".join(said.get(place) or said[near[0]] for place, near in around.items())
+
+
+def _said_at(gate: GateObject, places: Sequence[int]) -> dict[int, str]:
+    points = grid(_LOW, _HIGH, _COARSE_SIDE)
+    answers, _ = gate.ask(tuple(points[place] for place in places))
+    return dict(zip(places, _signs(gate, answers), strict=True))
+
+
+def _signs(gate: GateObject, answers: Iterable[Answer]) -> list[str]:
+    """Return what answers say, each as a character of `DecisionLine.answers`."""
+    signs = {kind: str(truth) for kind, truth in TRUTHS[gate.convention].items()}
+    return [signs.get(answer.kind, "?") for answer in answers]
 
 
 @functools.cache

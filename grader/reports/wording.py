@@ -12,6 +12,11 @@ STOPPED = (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.CRASHED)
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
+def outcome_words(language: str) -> dict[Outcome, str]:
+    """Return how each outcome is called."""
+    return {outcome: message(f"outcome.{outcome.value}", language=language) for outcome in Outcome}
+
+
 def shown_points(hundredths: int, language: str) -> str:
     """Return points as people of the language write them: 0.75 or 0,75; whole ones without."""
     text = f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")

@@ -52,12 +52,7 @@ from grader.sandbox.shell import QuietShell
 from grader.sandbox.siblings import SiblingFinder
 from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import TensorNumbers, encode_value
-from grader.sandbox.warming import (
-    REHEARSAL_CARD,
-    put_off_compiler,
-    rehearse,
-    warm,
-)
+from grader.sandbox.warming import REHEARSAL_CARD, put_off_compiler, rehearse, warm
 
 shield(globals())
 

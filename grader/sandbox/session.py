@@ -16,12 +16,13 @@ submission gets a fresh process without locks, and `Server.layers` says so.
 import contextlib
 import socket
 import sys
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from grader.model import Limits
 from grader.sandbox import control, launch, layers, privileges
-from grader.sandbox.child_session import ChildSession
+from grader.sandbox.child_session import ChildSession, Process
 from grader.sandbox.ending import ChildFailed, ChildGone, ServerFailed
 from grader.sandbox.forking import ForkServer, OwnForkServer, ServerGone, door
 from grader.sandbox.fresh import FreshServer
@@ -30,6 +31,8 @@ from grader.vgpu.build import Unavailable, ensure
 
 __all__ = ["FORKS", "ChildFailed", "ChildGone", "ChildSession", "Server", "ServerFailed", "door"]
 
+
+Given = TypeVar("Given")
 
 FORKS = sys.platform.startswith("linux")
 """Whether a fork is safe here."""
@@ -139,17 +142,13 @@ class Server:
         Raises:
             ServerFailed: no server can be shared.
         """
-        for last in (False, True):
+
+        def admit() -> None:
             if not isinstance(self._process, OwnForkServer):
                 raise ServerFailed("sandbox.no-start", {"reason": "no server to share"})
-            try:
-                self._process.admit(theirs, uid)
-            except ServerGone as error:
-                if last:
-                    raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error
-                self._restart()
-            else:
-                return
+            self._process.admit(theirs, uid)
+
+        self._twice_at_most(admit)
 
     def spawn(self, start: Start, limits: Limits) -> ChildSession:
         """Return a child that is locked in and ready; restarts a server that has died.
@@ -157,17 +156,12 @@ class Server:
         Raises:
             ServerFailed: there is none to be had.
         """
-        self.wait()
-        try:
-            process = self._process.fork(limits)
-        except ServerGone:
-            self._restart()
+
+        def fork() -> Process:
             self.wait()
-            try:
-                process = self._process.fork(limits)
-            except ServerGone as error:
-                raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error
-        return ChildSession(process, start, limits)
+            return self._process.fork(limits)
+
+        return ChildSession(self._twice_at_most(fork), start, limits)
 
     def close(self) -> None:
         """End the server and whatever lives in it."""
@@ -181,6 +175,21 @@ class Server:
                 raise
             self._restart()  # with one of its own
             return self._process.hello()
+
+    def _twice_at_most(self, action: Callable[[], Given]) -> Given:
+        """Do something with the server, and where it has died once more with a new one.
+
+        Raises:
+            ServerFailed: the new one has died as well.
+        """
+        try:
+            return action()
+        except ServerGone:
+            self._restart()
+        try:
+            return action()
+        except ServerGone as error:
+            raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error
 
     def _restart(self) -> None:
         self._process.close()

@@ -21,8 +21,9 @@ import msgspec
 
 from grader.model import Limits
 from grader.sandbox.launch import child_uid
-from grader.sandbox.protocol import RunCell, Start
+from grader.sandbox.protocol import Start
 from grader.sandbox.session import ChildGone, Server, ServerFailed, door
+from tests.sandbox.cells import cell
 
 MARK = "ANSWER" + "-" + "OF-THE-JUDGE"
 """Begins every secret; what follows is in no attack's source."""
@@ -175,14 +176,7 @@ class Judging:
             try:
                 for index, source in enumerate([self._prelude, *cells]):
                     done = child.run_cell(
-                        RunCell(
-                            index=index,
-                            file="homework.ipynb",
-                            source=source,
-                            style=job.style,
-                            cpu_seconds=job.seconds,
-                            device_seconds=job.seconds,
-                        ),
+                        cell(source, index, style=job.style, seconds=job.seconds),
                         seconds_wall=2 * job.seconds + 1,
                     )
                     if index:
@@ -223,14 +217,14 @@ class Judging:
 def _run_plainly(cells: list[str], style: str) -> None:
     if style == "script":
         names = {"__name__": "__main__"}
-        for cell in cells:
-            exec(compile(cell, "homework.py", "exec"), names)
+        for source in cells:
+            exec(compile(source, "homework.py", "exec"), names)
         return
     from IPython.core.interactiveshell import InteractiveShell
 
     shell = InteractiveShell.instance()
-    for cell in cells:
-        shell.run_cell(cell, store_history=True)
+    for source in cells:
+        shell.run_cell(source, store_history=True)
 
 
 def _descendants(pid: int) -> list[int]:

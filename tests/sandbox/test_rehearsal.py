@@ -5,8 +5,9 @@ import contextlib
 import pytest
 
 from grader.model import Limits
-from grader.sandbox.protocol import RunCell, Start
+from grader.sandbox.protocol import Start
 from grader.sandbox.session import Server
+from tests.sandbox.cells import cell
 
 FACTS = """
 import gc, random, signal, sys
@@ -38,15 +39,7 @@ def plt_figures():
 def facts(server):
     with server.spawn(Start(seed=7, card="Tesla T4"), Limits()) as child:
         for index, source in enumerate((BEFORE, FACTS), 1):
-            cell = RunCell(
-                index=index,
-                file="homework.ipynb",
-                source=source,
-                style="notebook",
-                cpu_seconds=30,
-                device_seconds=30,
-            )
-            done = child.run_cell(cell, seconds_wall=60)
+            done = child.run_cell(cell(source, index, seconds=30), seconds_wall=60)
             assert done.error is None
         assert child.anomalies == []
     return done.output.splitlines()

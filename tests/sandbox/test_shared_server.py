@@ -18,9 +18,10 @@ from grader.model import Limits
 from grader.sandbox import forking, jail
 from grader.sandbox.forking import OwnForkServer
 from grader.sandbox.launch import child_uid
-from grader.sandbox.protocol import RunCell, Start
+from grader.sandbox.protocol import Start
 from grader.sandbox.session import FORKS, ChildGone, Server, ServerFailed, door
 from tests.batch.faults import descendants, kill, living, wait_until
+from tests.sandbox.cells import cell
 from tests.sandbox.levels import ROOT, Missing, as_ordinary_user
 
 pytestmark = pytest.mark.skipif(not FORKS, reason="no fork is safe here")
@@ -46,10 +47,7 @@ def sharing(first):
 
 def run(child, source):
     """Return what a cell prints."""
-    cell = RunCell(
-        index=1, file="a.py", source=source, style="script", cpu_seconds=5, device_seconds=5
-    )
-    return child.run_cell(cell, seconds_wall=20).output.strip()
+    return child.run_cell(cell(source, style="script", seconds=5), seconds_wall=20).output.strip()
 
 
 def pid_of(server):

@@ -10,8 +10,14 @@ from grader.model import Assignment, Outcome
 from grader.reports.changes import cause, losses_first
 from grader.reports.clean import clean_line
 from grader.reports.html.student_lines import FAILED_MARK, MARKS, StudentLine, href
-from grader.reports.tally import CheckTally, ClassTally, Named
-from grader.reports.wording import code_text, shown_number, shown_percent, shown_points
+from grader.reports.tally import MOST_NAMES, CheckTally, ClassTally, Named
+from grader.reports.wording import (
+    code_text,
+    outcome_words,
+    shown_number,
+    shown_percent,
+    shown_points,
+)
 
 _MOST_CLUSTERS = 20
 _BINS = 10
@@ -147,9 +153,7 @@ class _Drawing:
             for task in assignment.tasks
             for check in task.checks
         }
-        self._outcomes = {
-            outcome: message(f"outcome.{outcome.value}", language=language) for outcome in Outcome
-        }
+        self._outcomes = outcome_words(language)
 
     def word(self, code: str, **values: str) -> str:
         return message(code, values, language=self._language)
@@ -225,11 +229,12 @@ class _Drawing:
 
     def _stopped(self) -> tuple[Need, ...]:
         """Return the submissions that did not run to their end, by what happened."""
-        unreadable = Named()
-        for name in self._tally.unreadable:
-            unreadable.add(name)
+        unreadable = self._tally.unreadable
         groups = [
-            (self.word("page.need-unreadable"), unreadable),
+            (
+                self.word("page.need-unreadable"),
+                Named(len(unreadable), unreadable[:MOST_NAMES]),
+            ),
             (self.word("page.need-empty"), self._tally.nothing_run),
         ]
         groups += [

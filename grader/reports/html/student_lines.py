@@ -8,7 +8,7 @@ from grader.messages import message
 from grader.model import Assignment, Outcome
 from grader.reports.clean import clean_line
 from grader.reports.summary import ClassRow
-from grader.reports.wording import shown_number, shown_points
+from grader.reports.wording import outcome_words, shown_number, shown_points
 
 MARKS = {
     Outcome.PASSED: "✓",
@@ -51,9 +51,7 @@ class StudentLines:
         self._language = language
         self._compared = compared
         self._tasks = {task.id: task.title[language] for task in assignment.tasks}
-        self._outcomes = {
-            outcome: message(f"outcome.{outcome.value}", language=language) for outcome in Outcome
-        }
+        self._outcomes = outcome_words(language)
 
     def line(self, row: ClassRow, before: ClassRow | None) -> StudentLine:
         """Return the line of a submission; its name is cleaned.
