@@ -27,6 +27,7 @@ class Card:
         name: as `torch.cuda.get_device_name` says it.
         total_memory: bytes, as `torch.cuda.get_device_properties` says it.
         overhead: bytes that driver and CUDA context hold before the first tensor.
+        idle: the part of it that is in use before any process runs.
         unusable: bytes that are reported as free and never given out.
         capability: compute capability, such as (7, 5).
         multi_processor_count: streaming multiprocessors.
@@ -50,6 +51,7 @@ class Card:
     name: str
     total_memory: int
     overhead: int = 610 * MIB
+    idle: int = 0
     unusable: int = 2 * MIB
     capability: tuple[int, int]
     multi_processor_count: int
@@ -71,6 +73,8 @@ class Card:
                 raise TypeError(f"{field} must be text, not {text!r}")
             if not text.strip() or not text.isprintable():
                 raise ValueError(f"{field} must be printable and not empty: {text!r}")
+        if not self.driver.partition(".")[0].isdecimal():
+            raise ValueError(f"driver must begin with a whole number: {self.driver!r}")
         capability: object = self.capability
         if not isinstance(capability, tuple) or len(capability) != 2:
             raise TypeError(f"capability must be a pair like (7, 5), not {capability!r}")
@@ -84,6 +88,8 @@ class Card:
                 "max_threads_per_multi_processor must be a multiple of 256: "
                 f"{self.max_threads_per_multi_processor}"
             )
+        if self.idle > self.overhead:
+            raise ValueError(f"idle={self.idle} must be part of overhead={self.overhead}")
         if self.total_memory - self.overhead - self.unusable < DeviceMemory.PAGE:
             raise ValueError(
                 f"overhead={self.overhead} and unusable={self.unusable} leave nothing of "
@@ -115,6 +121,7 @@ def _require(field: str, number: object, least: int) -> None:
 _LEAST = {
     "total_memory": _LEAST_MEMORY,
     "overhead": 0,
+    "idle": 0,
     "unusable": 0,
     "multi_processor_count": 1,
     "max_threads_per_multi_processor": 256,
@@ -226,9 +233,32 @@ L4 = Card(
         f"{_ESTIMATED}0.23 GiB in the evo2 thread."
     ),
 )
+H200 = Card(
+    name="NVIDIA H200",
+    total_memory=150109880320,
+    overhead=552402944,
+    idle=9240576,
+    unusable=3276800,
+    capability=(9, 0),
+    multi_processor_count=132,
+    max_threads_per_multi_processor=2048,
+    l2_cache=60 * MIB,
+    shared_memory_per_block_optin=227 * 1024,
+    shared_memory_per_multiprocessor=228 * 1024,
+    power_watts=700,
+    smi_total_mib=143771,
+    driver="580.159.04",
+    cuda="13.0",
+    source=(
+        "Read from a card under PyTorch 2.11.0+cu130 by tools/record_card.py, nvidia-smi included. "
+        "Since CUDA 12 kernels are loaded when first called, which takes more: 92 MiB with the "
+        "first of PyTorch's, 66 MiB with the first of cuBLAS. That is not in `overhead`, so what is "
+        "left then is estimated."
+    ),
+)
 
 CARDS: Mapping[str, Card] = MappingProxyType(
-    {card.name: card for card in (T4, P100, V100, A100, L4)}
+    {card.name: card for card in (T4, P100, V100, A100, L4, H200)}
 )
 
 # nvidia-smi cuts a long name after 15 characters; the memory then tells the variants apart.
@@ -239,6 +269,7 @@ _MENTIONS = (
     (V100, re.compile(rf"\bTesla V100-(?:PCIE|SXM2)(?:-16GB\b|\.\.\.{_CUT}16\d\d\dMiB)")),
     (A100, re.compile(rf"\bA100-(?:(?:PCIE|SXM4)-40GB\b|(?:SXM4?|PCI?E?)\.\.\.{_CUT}40\d\d\dMiB)")),
     (L4, re.compile(r"\bNVIDIA L4\b")),
+    (H200, re.compile(r"\bNVIDIA H200\b(?! NVL)")),
 )
 
 

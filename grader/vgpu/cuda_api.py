@@ -40,8 +40,6 @@ class DeviceProperties:
     regs_per_multiprocessor = 65536
     max_threads_per_block = 1024
     shared_memory_per_block = 49152
-    shared_memory_per_block_optin = 65536
-    shared_memory_per_multiprocessor = 65536
     uuid = "00000000-0000-0000-0000-000000000000"
     pci_bus_id = 0
     pci_device_id = 4
@@ -54,6 +52,8 @@ class DeviceProperties:
         self.multi_processor_count = card.multi_processor_count
         self.max_threads_per_multi_processor = card.max_threads_per_multi_processor
         self.L2_cache_size = card.l2_cache
+        self.shared_memory_per_block_optin = card.shared_memory_per_block_optin
+        self.shared_memory_per_multiprocessor = card.shared_memory_per_multiprocessor
 
     def __repr__(self) -> str:
         return (

@@ -68,7 +68,12 @@ class Ledger:
     ) -> None:
         base, length = addresses
         self.memory = DeviceMemory(
-            card.total_memory, card.overhead, base, card.unusable, base + length // 2
+            card.total_memory,
+            card.overhead,
+            base,
+            card.unusable,
+            virtual_base=base + length // 2,
+            idle=card.idle,
         )
         self.allocator = CachingAllocator(self.memory, config, profile=profile)
         self.workspace_set = next(_numbers)

@@ -33,6 +33,7 @@ class DeviceMemory:
         base: the first address given out, a multiple of 2 MiB.
         unusable: bytes that are reported as free and never given.
         virtual_base: the first address of expandable segments.
+        idle: the part of `overhead` that no process holds.
 
     Attributes:
         on_free: called with address and bytes of each segment that goes back to the driver.
@@ -47,6 +48,7 @@ class DeviceMemory:
         base: int = 0x7F0000000000,
         unusable: int = 0,
         virtual_base: int = 0x10000000000,
+        idle: int = 0,
     ) -> None:
         if not 0 <= overhead + unusable <= total:
             raise ValueError(
@@ -54,6 +56,7 @@ class DeviceMemory:
             )
         self.total = total
         self.overhead = overhead
+        self.idle = idle
         self.unusable = unusable
         self.base = base
         self.used = 0
@@ -79,7 +82,7 @@ class DeviceMemory:
 
     def process_bytes(self) -> int:
         """Return what this process holds on the card, as nvidia-smi and NVML count it."""
-        return self.overhead + self.used
+        return self.overhead - self.idle + self.used
 
     def available_bytes(self) -> int:
         """Return the most that can still be given out, in whole pages."""

@@ -1,12 +1,51 @@
-"""The text of nvidia-smi for a card, in the layout of the drivers from 450 to 525."""
+"""The text of nvidia-smi for a card, in the layouts of the drivers from 450 to 525 and from 530 on."""
 
 from datetime import datetime
 
 from grader.vgpu.cards import Card
 from grader.vgpu.device_memory import MIB
 
-_NAME_WIDTH = 18
-_WIDTH = 77
+_FIRST_WIDE_DRIVER = 530
+_NARROW = """\
++-----------------------------------------------------------------------------+
+| NVIDIA-SMI {driver:<12} Driver Version: {driver:<12} CUDA Version: {cuda:<9}|
+|-------------------------------+----------------------+----------------------+
+| GPU  Name        Persistence-M| Bus-Id        Disp.A | Volatile Uncorr. ECC |
+| Fan  Temp  Perf  Pwr:Usage/Cap|         Memory-Usage | GPU-Util  Compute M. |
+|                               |                      |               MIG M. |
+|===============================+======================+======================|
+|   0  {name:<18}  Off  | 00000000:00:04.0 Off |                    0 |
+| N/A   47C    P0    27W / {power:>3}W | {used:>6}MiB / {total:>5}MiB |      0%      Default |
+|                               |                      |                  N/A |
++-------------------------------+----------------------+----------------------+
+{blank:79}
++-----------------------------------------------------------------------------+
+| Processes:                                                                  |
+|  GPU   GI   CI        PID   Type   Process name                  GPU Memory |
+|        ID   ID                                                   Usage      |
+|=============================================================================|
+|  No running processes found                                                 |
++-----------------------------------------------------------------------------+"""
+_WIDE = """\
++-----------------------------------------------------------------------------------------+
+| NVIDIA-SMI {driver:<22} Driver Version: {driver:<14} CUDA Version: {cuda:<9}|
++-----------------------------------------+------------------------+----------------------+
+| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |
+| Fan  Temp   Perf          Pwr:Usage/Cap |           Memory-Usage | GPU-Util  Compute M. |
+|                                         |                        |               MIG M. |
+|=========================================+========================+======================|
+|   0  {name:<26}     On  |   00000000:00:06.0 Off |                    0 |
+| N/A   40C    P0             97W / {power:>4}W | {used:>7}MiB / {total:>6}MiB |      0%      Default |
+|                                         |                        |             Disabled |
++-----------------------------------------+------------------------+----------------------+
+
++-----------------------------------------------------------------------------------------+
+| Processes:                                                                              |
+|  GPU   GI   CI              PID   Type   Process name                        GPU Memory |
+|        ID   ID                                                               Usage      |
+|=========================================================================================|
+|  No running processes found                                                             |
++-----------------------------------------------------------------------------------------+"""
 
 
 def nvidia_smi(card: Card, used_bytes: int, moment: datetime | None = None) -> str:
@@ -19,37 +58,16 @@ def nvidia_smi(card: Card, used_bytes: int, moment: datetime | None = None) -> s
         used_bytes: memory in use, driver and context included.
         moment: the local time to print; None is now.
     """
-    edge = f"+{'-' * _WIDTH}+"
-    columns = "+".join("-" * width for width in (31, 22, 22))
-    used, total = used_bytes // MIB, card.smi_total_mib or card.total_memory // MIB
-    name = card.name
-    if len(name) > _NAME_WIDTH:
-        name = f"{name[: _NAME_WIDTH - 3]}..."
-    versions = (
-        f"NVIDIA-SMI {card.driver:<12} Driver Version: {card.driver:<12} CUDA Version: {card.cuda}"
+    wide = int(card.driver.partition(".")[0]) >= _FIRST_WIDE_DRIVER
+    most = 26 if wide else 18
+    name = card.name if len(card.name) <= most else f"{card.name[: most - 3]}..."
+    table = (_WIDE if wide else _NARROW).format(
+        driver=card.driver,
+        cuda=card.cuda,
+        name=name,
+        power=card.power_watts,
+        used=used_bytes // MIB,
+        total=card.smi_total_mib or card.total_memory // MIB,
+        blank="",
     )
-    return "\n".join(
-        [
-            f"{(moment or datetime.now().astimezone()).ctime()}       ",
-            edge,
-            f"| {versions:<{_WIDTH - 1}}|",
-            f"|{columns}+",
-            "| GPU  Name        Persistence-M| Bus-Id        Disp.A | Volatile Uncorr. ECC |",
-            "| Fan  Temp  Perf  Pwr:Usage/Cap|         Memory-Usage | GPU-Util  Compute M. |",
-            "|                               |                      |               MIG M. |",
-            f"|{columns.replace('-', '=')}|",
-            f"|   0  {name:<{_NAME_WIDTH}}  Off  | 00000000:00:04.0 Off |                    0 |",
-            f"| N/A   47C    P0    27W / {card.power_watts:>3}W "
-            f"| {used:>6}MiB / {total:>5}MiB |      0%      Default |",
-            "|                               |                      |                  N/A |",
-            f"+{columns}+",
-            " " * (_WIDTH + 2),
-            edge,
-            f"| {'Processes:':<{_WIDTH - 1}}|",
-            "|  GPU   GI   CI        PID   Type   Process name                  GPU Memory |",
-            "|        ID   ID                                                   Usage      |",
-            f"|{'=' * _WIDTH}|",
-            f"|  {'No running processes found':<{_WIDTH - 2}}|",
-            edge,
-        ]
-    )
+    return f"{(moment or datetime.now().astimezone()).ctime()}       \n{table}"

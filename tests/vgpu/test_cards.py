@@ -28,7 +28,7 @@ def test_only_the_t4_is_called_exact():
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
 def test_every_card_says_where_its_figures_come_from(card):
-    assert "https://" in card.source
+    assert "https://" in card.source or "tools/record_card.py" in card.source
     assert card.exact or "estimated" in card.source
 
 
@@ -85,6 +85,8 @@ def test_a_card_of_ones_own_is_taken():
             "multi_processor_count must be a whole number",
         ),
         ({"max_threads_per_multi_processor": 300}, ValueError, "must be a multiple of 256: 300"),
+        ({"idle": 1 << 40}, ValueError, "must be part of overhead="),
+        ({"driver": "newest"}, ValueError, "driver must begin with a whole number: 'newest'"),
         ({"power_watts": 0}, ValueError, "power_watts must be at least 1: 0"),
     ],
 )

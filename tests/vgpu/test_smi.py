@@ -18,7 +18,7 @@ MOMENT = datetime(2022, 12, 4, 9, 42, 46, tzinfo=UTC)
 @pytest.mark.parametrize("used", [0, 3 << 30])
 def test_every_line_of_the_table_is_equally_long(card, used):
     lines = nvidia_smi(card, used, MOMENT).split("\n")
-    assert {len(line) for line in lines[1:]} == {79}
+    assert len({len(line) for line in lines[1:] if line}) == 1
 
 
 def test_memory_is_shown_in_whole_mib():
