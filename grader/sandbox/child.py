@@ -8,6 +8,7 @@ judge decides what they are worth.
 import builtins
 import gc
 import getpass
+import os
 import pdb  # noqa: T100 - what a student left in is skipped
 import random
 import sys
@@ -108,9 +109,19 @@ def preload(*, once: bool = False) -> None:
         for name, module in sys.modules.items()
         if name == "grader" or (name.startswith("grader.") and not name.startswith("grader.vgpu"))
     )
-    tasks = Path("/proc/self/task")
-    if tasks.exists() and len(list(tasks.iterdir())) != 1:
-        raise RuntimeError("the warm server has a second thread: forks would hang")
+    started = _other_threads()
+    if started:
+        raise RuntimeError(
+            f"loading PyTorch and what it uses started threads ({', '.join(started)}), with which "
+            "no process can be forked"
+        )
+
+
+def _other_threads() -> list[str]:
+    """Return the names that the system knows other threads of this process by."""
+    tasks = Path("/proc/self/task").glob("*")  # none where there is no such folder
+    others = [task for task in tasks if task.name != str(os.getpid())]
+    return [(task / "comm").read_text("utf-8", "replace").strip() for task in others]
 
 
 def run(channel: Messages, start: Start, log_fd: int) -> None:

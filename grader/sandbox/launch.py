@@ -58,11 +58,13 @@ def environment(*, real: bool = False) -> dict[str, str]:
     found |= {
         "PATH": "/usr/bin:/bin",
         "HOME": "/nonexistent",
+        "USER": "student",  # no list of users may know the child's, and libraries ask for the name
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
         "MPLBACKEND": "Agg",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow, which pandas loads
         "KINETO_LOG_LEVEL": "99",  # torch's profiler speaks up otherwise
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` needs a C++ compiler: code runs as it is
