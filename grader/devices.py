@@ -56,7 +56,12 @@ def real_card(printed: str, server: Server) -> Card:
     """
     require_real(server)
     named = find_card(printed)
-    return Card(name=server.card, exact=True, named=named.name if named else "")
+    return Card(
+        name=server.card,
+        exact=True,
+        others={other.name: other.usable for other in CARDS.values()},
+        named=named.name if named else "",
+    )
 
 
 def choose_card(printed: str, *, card: str, profile: str) -> Card:

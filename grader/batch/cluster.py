@@ -9,6 +9,7 @@ import importlib
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 import msgspec
@@ -19,6 +20,7 @@ from grader.batch.pages import Drawn, SubmissionPages
 from grader.gradebook import GradebookError, Review
 from grader.lms.origin import Origin
 from grader.model import Assignment, Report, Submission
+from grader.sandbox.protocol import REAL
 from grader.sandbox.session import ServerFailed
 
 _AHEAD = 4
@@ -33,6 +35,9 @@ _LOGGERS = ("distributed", "distributed.client", "tornado.application")
 """What Dask says of lost connections, with traces; the instructor gets one message instead."""
 
 _kept = threading.local()
+
+_card = threading.Lock()
+"""Held while a submission runs on the machine's own card: two would take each other's memory."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +91,8 @@ def _graded(request: Request) -> Graded | Trouble:
     grading: Grading = _kept.grading
     if code_digest(request.settings, grading.assignment) != request.code:
         return Trouble(code="batch.other-code", values={})
-    report = grading.grade(request.submission)
+    with _card if request.settings.card == REAL else nullcontext():
+        report = grading.grade(request.submission)
     pages = SubmissionPages(
         grading.assignment,
         language=request.settings.language,

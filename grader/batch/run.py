@@ -109,7 +109,7 @@ def grade_batch(
         paths: files and folders; each entry of a folder is one submission.
         out: output folder, made if missing.
         settings: what decides the results.
-        workers: worker processes on this machine, at least 1.
+        workers: worker processes on this machine, at least 1; a card of its own serves one.
         scheduler: address of a Dask scheduler whose workers grade instead; empty for this machine.
         only: name of the one submission to grade again; the others keep their results.
         reviews: a filled `review.csv`, whose decisions are taken.
@@ -129,6 +129,8 @@ def grade_batch(
     _require_there(paths, names, only)
     chosen = [job for job in jobs if only in (None, job.name)]
     _require_device(settings)
+    # Two submissions at once on the machine's own card would take each other's memory.
+    workers = 1 if settings.card == REAL else workers
     out.mkdir(parents=True, exist_ok=True)
     require_taken(out, reviews)
     with alone_in(out), Gradebook(out / GRADEBOOK) as gradebook:

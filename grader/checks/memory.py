@@ -18,6 +18,7 @@ from grader.checks.memory_log import (
     is_limited,
     item_bytes,
     other_card,
+    own_card,
     percent,
     reaches,
     refusal_evidence,
@@ -153,7 +154,7 @@ class LargestTensors:
             if is_limited(card, logs[0][1]):
                 return Outcome.REVIEW, "memory.limited"
             return Outcome.PASSED, "memory.largest"
-        other = other_card(card, use, logs[0][1].allocated_before)
+        other = other_card(card, use, logs[0][1].allocated_before, usable(card, logs))
         if other:
             values["other"] = other
             return Outcome.REVIEW, "memory.other-card"
@@ -242,17 +243,29 @@ class OutOfMemory:
                 cells=(by_hand.cell.index or 0,),
             )
         elif logs:
-            peak = max(log.peak_allocated for _, log in logs)
-            finding = Finding(
-                check="",
-                outcome=_ended_outcome(view) or Outcome.FAILED,
-                code="memory.cell-ended" if _ended_outcome(view) else "memory.not-refused",
-                values=share(peak, view.card, logs),
-                evidence=_over_cells(view, logs),
-            )
+            finding = self._not_refused(view, logs)
         else:
             finding = nothing_on_device(view)
         return for_all(task, finding)
+
+    def _not_refused(self, view: SectionView, logs: list[CellLog]) -> Finding:
+        peak = max(log.peak_allocated for _, log in logs)
+        ended = _ended_outcome(view)
+        other, most = own_card(view.card)
+        if ended is not None:
+            outcome, code = ended, "memory.cell-ended"
+        elif other and peak > most:
+            outcome, code = Outcome.REVIEW, "memory.other-card-refuses"
+        else:
+            outcome, code = Outcome.FAILED, "memory.not-refused"
+        return Finding(
+            check="",
+            outcome=outcome,
+            code=code,
+            values={**share(peak, view.card, logs), "other": other},
+            evidence=_over_cells(view, logs),
+            excerpt=grouped(peak) if outcome is Outcome.REVIEW else "",
+        )
 
     def _refused(self, view: SectionView, refused: list[CellLog], logs: list[CellLog]) -> Finding:
         ran, log = refused[0]
@@ -310,14 +323,22 @@ class FillMemory:
 
     def _fills(self, view: SectionView, logs: list[CellLog]) -> Finding:
         ran, log = max(logs, key=lambda item: item[1].peak_allocated)
-        full = reaches(log.peak_allocated, usable(view.card, logs), FILLED_PERCENT)
+        peak = log.peak_allocated
+        other, most = own_card(view.card)
+        if reaches(peak, usable(view.card, logs), FILLED_PERCENT):
+            outcome, code = Outcome.PASSED, "memory.filled"
+        elif other and reaches(peak, most, FILLED_PERCENT):
+            outcome, code = Outcome.REVIEW, "memory.other-card-filled"
+        else:
+            outcome, code = Outcome.FAILED, "memory.not-filled"
         return Finding(
             check="fills",
-            outcome=Outcome.PASSED if full else Outcome.FAILED,
-            code="memory.filled" if full else "memory.not-filled",
-            values=share(log.peak_allocated, view.card, logs),
+            outcome=outcome,
+            code=code,
+            values={**share(peak, view.card, logs), "other": other},
             evidence=_over_cells(view, logs),
             cells=(ran.cell.index or 0,),
+            excerpt=grouped(peak) if outcome is Outcome.REVIEW else "",
         )
 
     def _forward(self, view: SectionView, logs: list[CellLog]) -> Finding:

@@ -137,17 +137,27 @@ def was_halved(dtype: str, use: DtypeUse, fits: int, logs: list[CellLog]) -> boo
     )
 
 
-def other_card(card: Card, use: DtypeUse, held: int) -> str:
+def other_card(card: Card, use: DtypeUse, held: int, whole: int) -> str:
     """Return the name of another card that these sizes fill, empty if there is none.
 
     Sizes for a smaller card are allocated here; those for a larger one are refused.
     """
     for name, usable in card.others.items():
         room = usable - held
-        tried = use.largest_bytes if usable < card.usable_bytes else use.largest_refused_bytes
+        tried = use.largest_bytes if usable < whole else use.largest_refused_bytes
         if name != card.name and reaches(tried, room, FULL_PERCENT) and tried <= room:
             return name
     return ""
+
+
+def own_card(card: Card) -> tuple[str, int]:
+    """Return the card that a notebook's own outputs name, if it is judged on another; else none.
+
+    Returns:
+        Its name and usable bytes, an empty name for none.
+    """
+    elsewhere = card.named if card.named != card.name else ""
+    return (elsewhere, card.others[elsewhere]) if elsewhere in card.others else ("", 0)
 
 
 def refusal_evidence(ran: Ran, log: DeviceLog) -> tuple[Evidence, ...]:

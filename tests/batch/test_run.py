@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from grader.batch import run as batch_run
 from grader.batch.grading import Settings
 from grader.batch.run import draw_again, grade_batch
 from grader.gradebook import Gradebook, GradebookError
@@ -67,6 +69,21 @@ def graded(tmp_path_factory):
     (handed_in / "index.html").write_text("not a submission")
     grade_batch([handed_in], base / "out", SETTINGS, workers=2)
     return base
+
+
+def test_a_card_of_its_own_serves_one_submission_at_a_time(monkeypatch, tmp_path):
+    class Pool:
+        def __init__(self, *_, count, **more):
+            raise RuntimeError(f"{count} at once")
+
+    monkeypatch.setattr(batch_run, "LocalWorkers", Pool)
+    monkeypatch.setattr(batch_run, "_require_device", lambda settings: None)
+    handed_in = hand_in(tmp_path / "in")
+    for card, count in (("real", 1), ("Tesla T4", 4)):
+        with pytest.raises(RuntimeError, match=f"^{count} at once"):
+            grade_batch(
+                [handed_in], tmp_path / "out", structs.replace(SETTINGS, card=card), workers=4
+            )
 
 
 def test_every_submission_has_its_files(graded):

@@ -1,8 +1,11 @@
 """Video memory judged from the device's log: the largest tensors, refusals, a full card."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from section import PlainChild, code, findings_of, judged, task_of, text, view_of
 
 from grader.checks.memory import FillMemory, LargestTensors, OutOfMemory
@@ -237,6 +240,52 @@ def test_the_example_of_a_refused_second_layer():
 def test_a_full_card_is_never_shown_as_100_percent_before_it_is():
     view = view_of(code(CUDA, device=log(USABLE - 1)), device="virtual", card=CARD)
     assert findings_of(FILL, view)["fills"].values["percent"] == "99"
+
+
+# ------------------------------------------------------------------ judged on another card
+
+LARGER = Card(name="Larger", others={"Tesla T4": USABLE}, named="Tesla T4")
+"""As a real card is known: how much fits, the child measures."""
+
+
+def on_larger(question, card, **more):
+    view = view_of(STATEMENT, code(CUDA, device=log(**more)), device="real", card=card)
+    return judged(question, view)
+
+
+@given(peak=st.integers(0, 8 * USABLE))
+def test_what_fills_the_notebooks_own_card_is_for_a_person(peak):
+    found = on_larger(FILL, LARGER, peak=peak, fits_before=8 * USABLE)["fills"]
+    if peak >= 0.9 * 8 * USABLE:
+        assert found == ("passed", "memory.filled")
+    elif peak >= 0.9 * USABLE:
+        assert found == ("review", "memory.other-card-filled")
+    else:
+        assert found == ("failed", "memory.not-filled")
+
+
+@given(peak=st.integers(0, 8 * USABLE))
+def test_what_the_notebooks_own_card_would_refuse_is_for_a_person(peak):
+    found = on_larger(OOM, LARGER, peak=peak, fits_before=8 * USABLE)["out-of-memory"]
+    if peak > USABLE:
+        assert found == ("review", "memory.other-card-refuses")
+    else:
+        assert found == ("failed", "memory.not-refused")
+
+
+@pytest.mark.parametrize("named", ["", "Larger", "Unheard of"])
+def test_only_a_card_that_the_notebook_names_excuses(named):
+    card = replace(LARGER, named=named)
+    found = on_larger(FILL, card, peak=USABLE, fits_before=8 * USABLE)
+    assert found["fills"] == ("failed", "memory.not-filled")
+    found = on_larger(OOM, card, peak=2 * USABLE, fits_before=8 * USABLE)
+    assert found["out-of-memory"] == ("failed", "memory.not-refused")
+
+
+def test_sizes_found_on_another_card_are_for_a_person_on_a_real_one_too():
+    cell = code(CUDA, device=structs.replace(used("float64", USABLE), fits_before=8 * USABLE))
+    view = view_of(STATEMENT, cell, device="real", card=LARGER)
+    assert judged(LARGEST, view)["float64"] == ("review", "memory.other-card")
 
 
 # ------------------------------------------------------------------ without a device
