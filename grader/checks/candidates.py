@@ -12,7 +12,7 @@ from typing import Literal
 from grader.checks.inputs import Row, table_rows
 from grader.checks.outputs import PLAIN, Answer, Kind, read_answers
 from grader.checks.view import Child, SectionView
-from grader.sandbox.protocol import BoundName, Called, CallGate, Target
+from grader.sandbox.protocol import BoundName, Called, CallGate, Output, Target
 
 Form = Literal["vector", "batch", "scalars", "numbers"]
 Weights = Literal["own", "negated", "zeroed"]
@@ -36,6 +36,22 @@ KINDS = ("network", "instance", "network-class", "class", "function")
 _CLASSES = ("network-class", "class")
 _MOST_OF_A_KIND = 24
 _BATCH_ROWS = 448  # a reply holds at most 512 values
+_TWICE_SECONDS = 15.0  # calls of a question end in four seconds, and it makes them twice
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What an object said for the time of other weights.
+
+    Attributes:
+        answers: its answers with them.
+        again: its answers when they were put back.
+        tensors: how many were changed.
+    """
+
+    answers: tuple[Answer, ...]
+    again: tuple[Answer, ...]
+    tensors: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +78,48 @@ class GateObject:
     signed: bool = False
     dtype: str = ""
 
-    def ask(
-        self, rows: tuple[Row, ...], *, weights: Weights = "own"
-    ) -> tuple[tuple[Answer, ...], Called]:
-        """Return the object's answers to rows of inputs, and the last reply that gave them.
+    def ask(self, rows: tuple[Row, ...]) -> tuple[Answer, ...]:
+        """Return the object's answers to rows of inputs.
 
         Raises:
             ChildGone: the child ended.
         """
         step = _BATCH_ROWS if self.form == "batch" else len(rows)
         answers: list[Answer] = []
-        called = self.called
         for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            if self.signed:
-                part = tuple(self.given(row) for row in part)
-            question = CallGate(
-                target=self.target, form=self.form, rows=part, weights=weights, dtype=self.dtype
-            )
+            question = self._question(rows[start : start + step])
             called = self.child.ask(question, Called)
-            answers += read_answers(called, rows=len(part), batch=self.form == "batch")
-        return tuple(answers), called
+            answers += self._read(called.outputs, called, question)
+        return tuple(answers)
+
+    def ask_changed(self, rows: tuple[Row, ...], weights: Literal["negated", "zeroed"]) -> Changed:
+        """Return the object's answers to a few rows with other weights, and again with its own.
+
+        Raises:
+            ChildGone: the child ended.
+        """
+        question = self._question(rows, weights=weights)
+        called = self.child.ask(question, Called, seconds=_TWICE_SECONDS)
+        return Changed(
+            answers=self._read(called.outputs, called, question),
+            again=self._read(called.again, called, question),
+            tensors=called.changed,
+        )
+
+    def _question(self, rows: tuple[Row, ...], *, weights: Weights = "own") -> CallGate:
+        return CallGate(
+            target=self.target,
+            form=self.form,
+            rows=tuple(self.given(row) for row in rows),
+            weights=weights,
+            dtype=self.dtype,
+        )
+
+    def _read(
+        self, outputs: tuple[Output, ...], called: Called, question: CallGate
+    ) -> tuple[Answer, ...]:
+        batch = self.form == "batch"
+        return read_answers(outputs, called.built, rows=len(question.rows), batch=batch)
 
     def given(self, row: Row) -> Row:
         """Return the inputs that stand for a row of 0 and 1."""
@@ -202,7 +239,7 @@ def _takes_over(found: GateObject, expected: tuple[int, ...], seen_types: set[st
     if _fit(found, expected) < len(expected) or found.type_name in seen_types - {""}:
         return False
     rows = table_rows(_inputs_of(expected))
-    return found.ask(rows, weights="negated")[1].changed > 0
+    return found.ask_changed(rows, "negated").tensors > 0
 
 
 def _inputs_of(expected: tuple[int, ...]) -> int:
@@ -244,7 +281,8 @@ def _try_forms(
         if called.built:
             answer = Answer("raised", called.built)
             return Refused(bound, answer, built=False)
-        answers = read_answers(called, rows=len(rows), batch=form == "batch")
+        batch = form == "batch"
+        answers = read_answers(called.outputs, called.built, rows=len(rows), batch=batch)
         if all(answer.kind in PLAIN for answer in answers):
             return GateObject(child, bound, target, form, answers, called, dtype=dtype)
         tried.append(next(answer for answer in answers if answer.kind not in PLAIN))

@@ -37,7 +37,7 @@ def decision_line(gate: GateObject) -> DecisionLine:
         ChildGone: the child ended.
     """
     side, rows = _SIDE, grid(_LOW, _HIGH, _SIDE)
-    answers, _ = replace(gate, form="batch").ask(rows)
+    answers = replace(gate, form="batch").ask(rows)
     text = "".join(_signs(gate, answers))
     if gate.form != "batch" and not _same_answers(gate, dict(zip(rows, answers, strict=True))):
         side = _COARSE_SIDE
@@ -57,7 +57,7 @@ def _border_traced(gate: GateObject) -> str:
 
 def _said_at(gate: GateObject, places: Sequence[int]) -> dict[int, str]:
     points = grid(_LOW, _HIGH, _COARSE_SIDE)
-    answers, _ = gate.ask(tuple(points[place] for place in places))
+    answers = gate.ask(tuple(points[place] for place in places))
     return dict(zip(places, _signs(gate, answers), strict=True))
 
 

@@ -126,7 +126,7 @@ class _Trial:
         if self._right(gate.answers, gate):
             return gate
         signed = replace(gate, signed=True)
-        answers, _ = signed.ask(table_rows(self._question.inputs))
+        answers = signed.ask(table_rows(self._question.inputs))
         signed = replace(signed, answers=answers)
         if signed.convention == "-1/+1" and self._right(answers, signed):
             return signed
@@ -147,7 +147,7 @@ class _Trial:
             return None
         row, answer = self._rows[wrong[0]], self._gate.answers[wrong[0]]
         right = self._expected[wrong[0]]
-        again = self._gate.ask((row,))[0][0]
+        again = self._gate.ask((row,))[0]
         if truth_of(again, self._gate.convention) == right:
             return self._changed((row,), (answer,), call=wrong[0] + 1, first=again.text)
         code = _code_of(answer, truths, self._expected)
@@ -185,7 +185,7 @@ class _Trial:
     def _find_change(self) -> Finding | None:
         """Return what is wrong when rows come in other orders and again, None if nothing is."""
         mixed = mixed_rows(self._question.inputs)
-        answers = self._gate.ask(mixed)[0]
+        answers = self._gate.ask(mixed)
         failing = self._first_failure(mixed, answers)
         if failing is None:
             return None
@@ -195,7 +195,7 @@ class _Trial:
         seen = {known: answers[: failing + 1]}
 
         def fails(rows: tuple[Row, ...]) -> bool:
-            replies = self._gate.ask(rows)[0]
+            replies = self._gate.ask(rows)
             place = self._first_failure(rows, replies)
             if place is not None:
                 seen[rows] = replies

@@ -7,6 +7,7 @@ since most commands never need it.
 import contextlib
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +26,7 @@ MOST_CALLS = 60
 """Questions that shrinking one failure may ask."""
 
 _ROWS = 48
+_TIMES_SHOWN = 2
 _LOW, _HIGH = -1.0, 2.0
 
 
@@ -101,10 +103,41 @@ def grid(low: float, high: float, side: int) -> tuple[Row, ...]:
 
 @functools.cache
 def networks() -> tuple[tuple[Layer, ...], ...]:
-    """Return networks of many kinds, small ones first."""
-    found = collect(network_strategy(), examples=60)
-    unique = dict.fromkeys(network for network in found if network)
-    return tuple(sorted(unique, key=lambda network: (len(network), repr(network))))
+    """Return networks that show each trait at least twice, small ones first.
+
+    Of many that are generated, the fewest layers are kept that do so: each is built and counted
+    for every submission.
+    """
+    found = collect(network_strategy(), examples=200)
+    traits = {network: _traits(network) for network in found if network}
+    shown = Counter(trait for each in traits.values() for trait in each)
+    wanted = {trait: min(_TIMES_SHOWN, times) for trait, times in shown.items()}
+    kept = []
+    while any(wanted.values()):
+        best = max(traits, key=lambda net: sum(wanted[t] > 0 for t in traits[net]) / (len(net) + 1))
+        kept.append(best)
+        wanted.update({trait: max(0, wanted[trait] - 1) for trait in traits.pop(best)})
+    return tuple(sorted(kept, key=lambda network: (len(network), repr(network))))
+
+
+def _traits(network: tuple[Layer, ...]) -> frozenset[object]:
+    """Return what a counting function could overlook in a network."""
+    found: set[object] = set()
+    for place, layer in enumerate(network):
+        if layer.same_as >= 0:
+            found.add((layer.type, "again"))
+            continue
+        where = "first" if place == 0 else "last" if place == len(network) - 1 else "inner"
+        found.add((layer.type, where))
+        if layer.type == "sigmoid":
+            continue
+        found.add((layer.type, layer.bias, layer.frozen))
+        if not layer.frozen:
+            found |= {("trains", place), ("kernel", layer.kernel)}
+        if layer.type in ("linear", "conv"):
+            found.add((layer.type, "wider", layer.inputs < layer.outputs))
+            found.add((layer.type, "narrower", layer.inputs > layer.outputs))
+    return frozenset(found)
 
 
 def network_strategy() -> "SearchStrategy[tuple[Layer, ...]]":

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from grader.sandbox.protocol import Called, Output
+from grader.sandbox.protocol import Output
 
 Kind = Literal[
     "zero", "one", "minus", "between", "nan", "complex", "other", "raised", "count", "nothing"
@@ -36,11 +36,19 @@ class Answer:
     value: float = math.nan
 
 
-def read_answers(called: Called, *, rows: int, batch: bool) -> tuple[Answer, ...]:
-    """Return one answer for each of `rows` rows of inputs."""
-    if called.built:
-        return (Answer("raised", called.built),) * rows
-    outputs = called.outputs
+def read_answers(
+    outputs: tuple[Output, ...], built: str, *, rows: int, batch: bool
+) -> tuple[Answer, ...]:
+    """Return one answer for each of `rows` rows of inputs.
+
+    Args:
+        outputs: of the calls.
+        built: why there was nothing to call, see `grader.sandbox.protocol.Called`.
+        rows: how many were given.
+        batch: whether one call got them all.
+    """
+    if built:
+        return (Answer("raised", built),) * rows
     if batch:
         return _of_batch(outputs[0], rows) if len(outputs) == 1 else (_miscounted(),) * rows
     if len(outputs) != rows:

@@ -42,7 +42,7 @@ _COUNTS_ELSE = re.compile(
 
 _MOST_FUNCTIONS = 8
 _MOST_ROUNDS = 30
-_DEPTHS = (2, 4)
+_DEPTHS = (3,)
 
 Shape = tuple[Layer, ...]
 """A network that the judge describes."""

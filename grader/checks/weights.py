@@ -44,19 +44,20 @@ def weigh(gate: GateObject, function: Callable[..., int], inputs: int) -> Weighe
         ChildGone: the child ended.
     """
     rows = table_rows(inputs)
-    changed, called = gate.ask(rows, weights="negated")
-    if called.changed and said(changed, gate) == said(gate.answers, gate):
-        changed, called = gate.ask(rows, weights="zeroed")
-    again, _ = gate.ask(rows)
-    restored = said(again, gate) == said(gate.answers, gate)
-    if called.changed == 0:
+    own = said(gate.answers, gate)
+    changed = gate.ask_changed(rows, "negated")
+    if changed.tensors and said(changed.answers, gate) == own:
+        changed = gate.ask_changed(rows, "zeroed")
+    restored = said(changed.again, gate) == own
+    if changed.tensors == 0:
         if gate.dtype or not is_threshold(function, inputs):  # whole numbers lie on no line
             return Weighed("none", restored=restored)
         return Weighed("bent" if _bends(gate, inputs) else "straight", restored=restored)
     verdict: Verdict = "unchanged"
-    if said(changed, gate) != said(gate.answers, gate):
-        verdict = "raised" if all(answer.kind == "raised" for answer in changed) else "changed"
-    return Weighed(verdict, tensors=called.changed, restored=restored)
+    if said(changed.answers, gate) != own:
+        raised = all(answer.kind == "raised" for answer in changed.answers)
+        verdict = "raised" if raised else "changed"
+    return Weighed(verdict, tensors=changed.tensors, restored=restored)
 
 
 def said(answers: tuple[Answer, ...], gate: GateObject) -> tuple[int | None, ...]:
@@ -84,7 +85,7 @@ def is_threshold(function: Callable[..., int], inputs: int) -> bool:
 def _bends(gate: GateObject, inputs: int) -> bool:
     """Tell whether the answer flips more than once along some line."""
     made = lines(inputs)
-    answers, _ = gate.ask(tuple(point for line in made for point in line))
+    answers = gate.ask(tuple(point for line in made for point in line))
     middle = 0.5 if gate.convention == "0/1" else 0.0
     position = 0
     for line in made:

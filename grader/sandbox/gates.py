@@ -7,7 +7,7 @@ import torch
 from grader.sandbox.asking import Asking
 from grader.sandbox.names import kind_of
 from grader.sandbox.owned import Owned
-from grader.sandbox.protocol import Called, CallGate, Target
+from grader.sandbox.protocol import Called, CallGate, Output, Target
 from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import (
     DTYPES,
@@ -101,12 +101,16 @@ class GateCaller:
     def _call(self, gate: Foreign, question: CallGate) -> Called:
         owned = self._owned(gate, question)
         dtype, device = _input_kind(owned, question)
-        inputs = _Inputs(question, dtype, device)
+        calls = _Inputs(question, dtype, device).calls(gate)
         changed = 0
+        again: tuple[Output, ...] = ()
         with owned.restored():
             if question.weights != "own":
                 changed = owned.change(zero=question.weights == "zeroed")
-            outputs = self._asking.calls(inputs.calls(gate))
+            outputs = self._asking.calls(calls)
+        if question.weights != "own":
+            with owned.restored():
+                again = self._asking.calls(calls)
         return Called(
             outputs=outputs,
             type_name=type_name(gate),
@@ -114,6 +118,7 @@ class GateCaller:
             dtype=_dtype_name(dtype).removeprefix("torch."),
             device=str(device),
             changed=changed,
+            again=again,
         )
 
 

@@ -110,7 +110,8 @@ class CallGate(
             ``scalars`` n 0-d tensors a call; ``numbers`` n Python numbers a call.
         rows: the inputs.
         weights: ``negated`` or ``zeroed``: every tensor that the object owns or closes over, for
-            the time of the question; restored afterwards. `Called.changed` tells how many.
+            these calls; then they are put back, and the calls made again. `Called.changed` tells
+            how many.
         dtype: of the inputs; empty for that of the object's parameters, else float32.
         device: of the inputs; empty for that of the object's parameters, else the CPU.
     """
@@ -442,6 +443,7 @@ class Called(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         dtype: dtype of the inputs that were used.
         device: device of the inputs that were used.
         changed: tensors that were negated or zeroed.
+        again: outputs with the weights put back, where they were asked to be changed.
         built: whether the target had to be built and could not: exception text, else empty.
     """
 
@@ -451,6 +453,7 @@ class Called(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dtype: str = "float32"
     device: str = "cpu"
     changed: int = 0
+    again: tuple[Output, ...] = ()
     built: str = ""
 
 

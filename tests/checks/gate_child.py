@@ -106,17 +106,22 @@ class FakeChild:
         saved = [list(tensor) for tensor in tensors]
         for tensor in tensors:
             tensor[:] = [-v if question.weights == "negated" else 0.0 for v in tensor]
+        outputs = self.called(value, question)
+        for tensor, old in zip(tensors, saved, strict=True):
+            tensor[:] = old
+        again = self.called(value, question) if question.weights != "own" else ()
+        return Called(
+            outputs=outputs, again=again, type_name=type(value).__name__, changed=len(tensors)
+        )
+
+    def called(self, value, question):
         number = int if question.dtype == "int64" else float
         rows = [[number(value) for value in row] for row in question.rows]
         if question.form == "batch":
-            outputs = (attempt(lambda: value(rows)),)
-        elif question.form == "vector":
-            outputs = tuple(attempt(lambda row=row: value(row)) for row in rows)
-        else:
-            outputs = tuple(attempt(lambda row=row: value(*row)) for row in rows)
-        for tensor, old in zip(tensors, saved, strict=True):
-            tensor[:] = old
-        return Called(outputs=outputs, type_name=type(value).__name__, changed=len(tensors))
+            return (attempt(lambda: value(rows)),)
+        if question.form == "vector":
+            return tuple(attempt(lambda row=row: value(row)) for row in rows)
+        return tuple(attempt(lambda row=row: value(*row)) for row in rows)
 
 
 def view_of(child, *, source="", output="", texts=(), error=None, names=None):

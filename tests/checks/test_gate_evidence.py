@@ -19,7 +19,7 @@ class Gate:
 
     def ask(self, rows):
         self.asked += rows
-        return tuple(read_number(repr(float(self.function(*row)))) for row in rows), None
+        return tuple(read_number(repr(float(self.function(*row)))) for row in rows)
 
 
 POINTS = grid(_LOW, _HIGH, _COARSE_SIDE)

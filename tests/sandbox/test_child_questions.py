@@ -150,6 +150,7 @@ def test_negating_reaches_every_weight_and_is_undone(gate, source):
     negated = gate.call("gate", ROWS, weights="negated")
     assert negated.changed >= 2
     assert [float(output.values[0]) for output in negated.outputs] == [1, 1, 1, 0]
+    assert [float(output.values[0]) for output in negated.again] == before
     assert gate.answers("gate", ROWS) == before
 
 
