@@ -1,10 +1,50 @@
-"""Random numbers of the native core against the model in numpy, which published values check."""
+"""Random numbers of the native core against a real card's and the model in numpy."""
+
+import json
+from pathlib import Path
 
 import pytest
 from device_process import on_device
 
 # The body of a test gets these where it runs; its process alone has the virtual GPU.
-torch = None
+torch = F = nn = vgpu = None
+
+H200 = json.loads((Path(__file__).parent / "data" / "h200_random.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("expression", "recorded"), [*H200["exact"].items(), *H200["close"].items()]
+)
+@on_device
+def test_numbers_and_offsets_are_those_that_an_h200_gave(expression, recorded):
+    import hashlib
+
+    from grader.vgpu.cards import MIB, Card
+
+    h200 = Card(
+        name="NVIDIA H200",
+        total_memory=150_109_880_320,
+        capability=(9, 0),
+        multi_processor_count=132,
+        max_threads_per_multi_processor=2048,
+        l2_cache=60 * MIB,
+    )
+    vgpu.reset(h200)
+    for count, (offset, wanted) in recorded.items():
+        torch.manual_seed(20261126 + int(count))
+        torch.rand(3, device="cuda")
+        names = {"torch": torch, "F": F, "nn": nn, "C": "cuda", "n": int(count)}
+        values = eval(expression, names).cpu().reshape(-1)
+        assert torch.cuda.get_rng_state()[8:].view(torch.int64).item() == offset
+        if values.is_complex():
+            values = torch.view_as_real(values).reshape(-1)
+        if isinstance(wanted, str):
+            data = values.contiguous().view(torch.uint8).numpy().tobytes()
+            assert hashlib.sha256(data).hexdigest()[:16] == wanted
+        else:  # the last bits of logarithm and sine are the CPU's
+            middle = len(values) // 2
+            some = torch.cat([values[:6], values[middle : middle + 4], values[-6:]])
+            torch.testing.assert_close(some.tolist(), wanted, rtol=1e-5, atol=3e-6)
 
 
 @pytest.mark.parametrize("count", [1, 5, 1000, 163_841, 700_000])
@@ -62,14 +102,114 @@ def test_one_seed_gives_one_sequence_however_it_is_set():
 @on_device
 def test_whatever_is_random_repeats_with_the_seed_and_not_without(expression):
     torch.manual_seed(1)
+    of_the_cpu = torch.get_rng_state()
     first = eval(expression)
     again = eval(expression)
+    assert torch.equal(torch.get_rng_state(), of_the_cpu)
     torch.manual_seed(1)
     assert torch.equal(eval(expression), first)
     assert not torch.equal(again, first)
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "torch.rand(3, device='cuda', generator=cpu)",
+        "torch.randperm(3, device='cuda', generator=cpu)",
+        "torch.multinomial(ones, 2, generator=cpu)",
+        "torch.binomial(ones, ones, generator=cpu)",
+    ],
+)
 @on_device
-def test_a_generator_of_the_cpu_is_refused_in_pytorchs_words():
+def test_a_generator_of_the_cpu_is_refused_in_pytorchs_words(expression):
+    names = {"torch": torch, "cpu": torch.Generator(), "ones": torch.ones(3, device="cuda")}
     with pytest.raises(RuntimeError, match="Expected a 'cuda' device type for generator but found"):
-        torch.rand(3, device="cuda", generator=torch.Generator())
+        eval(expression, names)
+
+
+@pytest.mark.parametrize(
+    ("expression", "offset"),
+    [
+        ("F.dropout(large)", 1224),
+        ("torch.rand_like(large).bernoulli_(0.5)", 2 * 1224),
+        ("torch.bernoulli(large)", 12),
+        ("torch.empty_like(large).exponential_()", 1224),
+        ("F.rrelu(large, training=True)", 1224),
+        ("torch.normal(large, large)", 1224),
+        ("torch.multinomial(large, 2)", 1224),
+        ("torch.poisson(large)", 20),
+        ("torch.randperm(20_000_000, device='cuda')", 980 + 20_000_000),
+        # Beyond 2 GiB once for the whole, and once for each half.
+        ("torch.empty((1 << 29) + 1, device='cuda').uniform_()", 13_108 + 2 * 6556),
+    ],
+)
+@on_device
+def test_what_is_too_large_for_values_moves_the_generator_as_on_a_card(expression, offset):
+    large = torch.ones(5000, 10_000, device="cuda")
+    values = eval(expression, {"torch": torch, "F": F, "large": large})
+    assert torch.cuda.get_rng_state()[8:].view(torch.int64).item() == offset
+    with pytest.raises(RuntimeError, match="are not known"):
+        values.flatten()[0].item()
+
+
+@pytest.mark.parametrize(
+    ("expression", "offset"),
+    [
+        ("torch.poisson(ones * 100)", 20),
+        ("torch.binomial(ones, ones / 2)", 44),
+        ("torch._standard_gamma(ones)", 12),
+        ("torch._sample_dirichlet(ones)", 12),
+    ],
+)
+@on_device
+def test_values_of_the_cpus_kernels_leave_the_generator_where_a_card_does(expression, offset):
+    names = {"torch": torch, "ones": torch.ones(50, device="cuda")}
+    before = torch.get_rng_state()
+    first = eval(expression, names)
+    assert torch.cuda.get_rng_state()[8:].view(torch.int64).item() == offset
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(eval(expression, names), first)
+    torch.cuda.set_rng_state(torch.cuda.get_rng_state().index_fill(0, torch.arange(8, 16), 0))
+    assert torch.equal(eval(expression, names), first)
+
+
+@on_device
+def test_numbers_follow_the_order_of_memory():
+    torch.manual_seed(5)
+    wanted = torch.rand(12, device="cuda")
+    torch.manual_seed(5)
+    assert torch.equal(torch.empty(3, 4, device="cuda").t().uniform_(), wanted.view(3, 4).t())
+    torch.manual_seed(5)
+    every_other = torch.empty(4, 6, device="cuda").t()[::2]
+    assert torch.equal(every_other.uniform_(), wanted.view(4, 3).t())
+
+
+@pytest.mark.parametrize(
+    "weights", ["-ones", "ones * 0", "ones / 0", "torch.stack([ones, ones * 0])"]
+)
+@on_device
+def test_weights_that_are_no_distribution_are_refused(weights):
+    weights = eval(weights, {"torch": torch, "ones": torch.ones(3, device="cuda")})
+    with pytest.raises(RuntimeError, match="invalid multinomial distribution"):
+        torch.multinomial(weights, 2, replacement=True)
+
+
+@on_device
+def test_attention_drops_weights_by_one_sequence_and_the_same_ones_in_the_backward():
+    import numpy as np
+
+    from grader.vgpu.philox import philox4x32
+
+    torch.manual_seed(11)
+    torch.rand(3, device="cuda")
+    query, key = torch.zeros(2, 1, 2, 6, 5, device="cuda")
+    value = torch.eye(6, device="cuda")[:, :5].expand(1, 2, 6, 5).clone().requires_grad_()
+    kept = F.scaled_dot_product_attention(query, key, value, dropout_p=0.3)
+    draws = np.arange(18)
+    words = np.stack(philox4x32((1 + draws, 0 * draws, 0 * draws, 0 * draws), 11), 1)
+    wanted = torch.from_numpy(words.reshape(2, 6, 6) * 2.0**-32 > 0.3)
+    assert torch.equal(kept[0].detach().cpu() > 0, wanted[:, :, :5])
+    assert torch.cuda.get_rng_state()[8:].view(torch.int64).item() == 4 + 72
+    kept.sum().backward()
+    drawn = wanted.sum(1).to(torch.float32)[..., None].expand(2, 6, 5) / 6 / 0.7
+    torch.testing.assert_close(value.grad[0].cpu(), drawn)

@@ -5,11 +5,13 @@
 
 #include "account.cpp"
 #include "device.cpp"
+#include "distributions.cpp"
 #include "fallback.cpp"
 #include "generator.cpp"
 #include "memory.cpp"
 #include "normalising.cpp"
 #include "operators.cpp"
+#include "sampling.cpp"
 #include "scratch.cpp"
 #include "special.cpp"
 

@@ -29,6 +29,8 @@ struct Plan {
   std::optional<bool> mixes_scalars;  // accepts CPU scalars; asked when first needed
   ScratchRule scratch = nullptr;
   bool modelled = true;              // the CPU has a kernel to stand in
+  std::optional<size_t> generator;   // the argument that is the generator
+  uint64_t numbers = 4;              // how many each thread takes from it on the real card
   std::vector<bool> writes;          // per argument
   std::vector<int> returns;          // per return: the argument it is, or -1 for a new tensor
 };
@@ -40,6 +42,11 @@ const std::unordered_set<std::string> host_index_names = {
     "aten::index", "aten::index_put_", "aten::_index_put_impl_", "aten::index_put",
     "aten::_unsafe_index", "aten::_ctc_loss", "aten::_ctc_loss_backward"};
 
+// ATen/native/cuda/Distributions.cu, launch_binomial_cuda_kernel, launch_gamma_kernel and
+// _s_dirichlet_cuda.
+const std::unordered_map<std::string, uint64_t> numbers_by_name = {
+    {"aten::binomial", 42}, {"aten::_standard_gamma", 10}, {"aten::_sample_dirichlet", 10}};
+
 Plan make_plan(const c10::OperatorHandle& op) {
   const c10::FunctionSchema& schema = op.schema();
   Plan plan;
@@ -47,7 +54,14 @@ Plan make_plan(const c10::OperatorHandle& op) {
   plan.blas = blas_names.count(schema.name()) != 0;
   plan.scratch = scratch_rule(schema.name());
   plan.host_index = host_index_names.count(schema.name()) != 0;
+  const auto numbers = numbers_by_name.find(schema.name());
+  if (numbers != numbers_by_name.end()) {
+    plan.numbers = numbers->second;
+  }
   for (const c10::Argument& argument : schema.arguments()) {
+    if (argument.name() == "generator") {
+      plan.generator = plan.writes.size();
+    }
     plan.writes.push_back(argument.alias_info() != nullptr && argument.alias_info()->isWrite());
   }
   for (const c10::Argument& result : schema.returns()) {
@@ -121,9 +135,6 @@ class Crossing {
     }
     if (value.isDevice() && value.toDevice().is_cuda()) {
       return c10::Device(c10::kCPU);
-    }
-    if (value.isGenerator() && value.toGenerator().device().is_cuda()) {
-      return cpu_stand_in(generator_of(value.toGenerator()));
     }
     return value;
   }
@@ -340,6 +351,10 @@ void fallback(const c10::OperatorHandle& op, c10::DispatchKeySet, Stack* stack) 
   Crossing crossing;
   for (size_t i = 0; i < count; ++i) {
     (*stack)[start + i] = crossing.cross(originals[i]);
+  }
+  if (plan.generator.has_value()) {
+    const auto given = originals[*plan.generator].toOptional<at::Generator>();
+    (*stack)[start + *plan.generator] = cpu_stand_in(generator_of(given), plan.numbers);
   }
   check_devices(op, plan, crossing, originals);
   Scratch scratch;

@@ -1,9 +1,10 @@
-// Random numbers as CUDA's generator hands them out: Philox4x32-10, counted by an offset.
+// CUDA's generator: a seed, and an offset that counts what each thread has drawn.
 #pragma once
 
 #include <ATen/core/Generator.h>
-#include <ATen/core/Tensor.h>
 #include <c10/core/GeneratorImpl.h>
+
+#include "philox.h"
 
 namespace vgpu {
 
@@ -20,29 +21,22 @@ struct DeviceGenerator final : c10::GeneratorImpl {
   c10::intrusive_ptr<c10::TensorImpl> get_state() const override;
   DeviceGenerator* clone_impl() const override;
 
-  // The offset as it was; the generator moves on.
-  uint64_t advance(uint64_t increment);
+  // At least this many numbers for each thread; the generator moves on behind them.
+  // ATen/cuda/CUDAGeneratorImpl.cpp, philox_cuda_state.
+  Philox reserve(uint64_t numbers);
 
  private:
   uint64_t seed_;
   uint64_t offset_ = 0;
 };
 
-const at::Generator& default_generator();
-DeviceGenerator& generator_of(const std::optional<at::Generator>& generator);
+using MaybeGenerator = std::optional<at::Generator>;
 
-// How many blocks of 256 threads the card runs at once: it decides which number an element gets.
-void set_grid_limit(int64_t blocks);
+const at::Generator& default_generator();
+DeviceGenerator& generator_of(const MaybeGenerator& generator);
 
 // A CPU generator for operators whose device layout is not modelled: it depends on the device
-// generator's seed and offset, and moves the offset on.
-at::Generator cpu_stand_in(DeviceGenerator& generator);
-
-at::Tensor& uniform_(at::Tensor& self, double from, double to, std::optional<at::Generator> generator);
-at::Tensor& normal_(at::Tensor& self, double mean, double std, std::optional<at::Generator> generator);
-at::Tensor& random_(at::Tensor& self, std::optional<at::Generator> generator);
-at::Tensor& random_from_(at::Tensor& self, int64_t from, std::optional<int64_t> to,
-                         std::optional<at::Generator> generator);
-at::Tensor& random_to_(at::Tensor& self, int64_t to, std::optional<at::Generator> generator);
+// generator's seed and offset, and moves the offset on as the device's kernel would.
+at::Generator cpu_stand_in(DeviceGenerator& generator, uint64_t numbers);
 
 }  // namespace vgpu

@@ -8,8 +8,8 @@
 
 #include <cstring>
 
+#include "distributions.h"
 #include "fallback.h"
-#include "generator.h"
 #include "ledger.h"
 #include "memory.h"
 #include "special.h"
@@ -293,11 +293,8 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) {
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&set_storage>());
   }
   library.impl("set_", &set_nothing);
-  library.impl("uniform_", &vgpu::uniform_);
-  library.impl("normal_", &vgpu::normal_);
-  library.impl("random_", &vgpu::random_);
-  library.impl("random_.from", &vgpu::random_from_);
-  library.impl("random_.to", &vgpu::random_to_);
+  register_distributions(library);
+  register_sampling(library);
   register_special(library);
   for (const char* name : checked_first) {
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&checked>());

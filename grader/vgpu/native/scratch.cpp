@@ -225,14 +225,6 @@ void for_unfold(Arguments arguments, Scratch& scratch) {
   take(scratch, arguments[0].toTensor().numel() * arguments[0].toTensor().element_size());
 }
 
-// ATen/native/cuda/Randperm.cu: keys, their sorted copy, the range, and cub's memory.
-void for_randperm(Arguments arguments, Scratch& scratch) {
-  const int64_t count = arguments[0].toInt();
-  for (int64_t size : {8, 8, 8, 1}) {
-    take(scratch, count * size);
-  }
-}
-
 }  // namespace
 
 void take(Scratch& scratch, size_t nbytes) {
@@ -245,6 +237,12 @@ void take_copy(Scratch& scratch, const c10::IValue& argument) {
   if (argument.isTensor() && argument.toTensor().defined() &&
       !argument.toTensor().is_contiguous()) {
     take(scratch, argument.toTensor().numel() * argument.toTensor().element_size());
+  }
+}
+
+void take_for_randperm(Scratch& scratch, int64_t count) {
+  for (int64_t size : {8, 8, 8, 1}) {
+    take(scratch, count * size);
   }
 }
 
@@ -277,7 +275,6 @@ ScratchRule scratch_rule(const std::string& operator_name) {
       {"aten::sort", &for_sort},
       {"aten::convolution", &for_convolution},
       {"aten::convolution_backward", &for_convolution_backward},
-      {"aten::randperm", &for_randperm},
       {"aten::huber_loss", &for_loss},
       {"aten::im2col", &for_unfold},
   };

@@ -1,7 +1,6 @@
 #include "special.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ExpandUtils.h>
 #include <ATen/native/transformers/attention.h>
 #include <ATen/native/transformers/sdp_utils_cpp.h>
@@ -193,18 +192,25 @@ struct Scores {
   double scale;
 };
 
-// The same seed drops the same weights, in the backward as before.
-Tensor kept_by_dropout(const Tensor& weights, double dropout, const Tensor& seed) {
+// A number for each weight, all from one sequence: the backward drops what was dropped before.
+// ATen/native/transformers/cuda/mem_eff_attention/kernel_forward.h, attention_kernel.
+Tensor kept_by_dropout(const Tensor& weights, double dropout, const Philox& sequence) {
   if (dropout == 0.0) {
     return at::ones({}, weights.options());
   }
-  const auto generator = at::make_generator<at::CPUGeneratorImpl>(seed.item<int64_t>());
-  const Tensor drawn = at::rand(weights.sizes(), generator, weights.options());
-  return (drawn >= dropout).to(weights.scalar_type()) / (1.0 - dropout);
+  Tensor kept = at::empty(weights.sizes(), at::kBool);
+  bool* out = kept.mutable_data_ptr<bool>();
+  for (int64_t i = 0; i < kept.numel(); i += 4) {
+    const auto drawn = uniform_floats(sequence(/*thread=*/0, i / 4));
+    for (int64_t part = 0; part < std::min<int64_t>(4, kept.numel() - i); ++part) {
+      out[i + part] = drawn[part] > static_cast<float>(dropout);
+    }
+  }
+  return kept.to(weights.scalar_type()) / (1.0 - dropout);
 }
 
 Scores attention_scores(const Tensor& query, const Tensor& key, const Tensor& value,
-                        const Maybe& bias, double dropout, const Tensor& seed, bool causal,
+                        const Maybe& bias, double dropout, const Philox& sequence, bool causal,
                         std::optional<double> scale) {
   const double factor = scale.value_or(1.0 / std::sqrt(static_cast<double>(query.size(-1))));
   const auto dtype = query.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
@@ -219,7 +225,7 @@ Scores attention_scores(const Tensor& query, const Tensor& key, const Tensor& va
     scores = scores.masked_fill(seen.logical_not(), -INFINITY);
   }
   found.weights = at::_safe_softmax(scores, -1);  // a row that sees nothing gives zeros
-  found.kept = kept_by_dropout(found.weights, dropout, seed);
+  found.kept = kept_by_dropout(found.weights, dropout, sequence);
   return found;
 }
 
@@ -228,17 +234,18 @@ Scores attention_scores(const Tensor& query, const Tensor& key, const Tensor& va
 std::tuple<Tensor, Tensor, Tensor, Tensor> efficient_attention(
     const Tensor& query, const Tensor& key, const Tensor& value, const Maybe& bias, bool keeps_sums,
     double dropout, bool causal, std::optional<double> scale) {
-  DeviceGenerator& generator = generator_of(std::nullopt);
-  const auto offset = static_cast<int64_t>(generator.advance(dropout == 0.0 ? 0 : 4));
-  const auto mixed = static_cast<int64_t>(generator.current_seed()) + offset;
-  const Tensor seed = at::full({}, mixed, at::kLong);
-  const Scores found = attention_scores(query, key, value, bias, dropout, seed, causal, scale);
+  const int64_t weights = query.size(0) * query.size(1) * query.size(2) * key.size(2);
+  const Philox sequence = generator_of(std::nullopt).reserve(dropout == 0.0 ? 0 : weights);
+  const Scores found = attention_scores(query, key, value, bias, dropout, sequence, causal, scale);
   const Tensor output =
       to_device(at::matmul(found.weights * found.kept, found.value).to(query.scalar_type()));
   const int64_t rows = keeps_sums ? (query.size(2) + 31) / 32 * 32 : 0;
   const Tensor sums = at::zeros({query.size(0), query.size(1), rows},
                                 query.options().dtype(at::kFloat));
-  return {output, sums, seed, at::full({}, offset, at::kLong)};
+  const auto kept = [](uint64_t number) {
+    return at::full({}, static_cast<int64_t>(number), at::kLong);
+  };
+  return {output, sums, kept(sequence.seed), kept(sequence.counter * 4)};
 }
 
 // ATen/native/transformers/cuda/attention_backward.cu: the gradient made contiguous, the row sums, and
@@ -255,10 +262,12 @@ Scratch attention_scratch(const Tensor& grad, const Tensor& query) {
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> efficient_attention_backward(
     const Tensor& grad_out, const Tensor& query, const Tensor& key, const Tensor& value,
-    const Tensor& bias, const Tensor&, const Tensor&, const Tensor& seed, const Tensor&,
+    const Tensor& bias, const Tensor&, const Tensor&, const Tensor& seed, const Tensor& offset,
     double dropout, std::array<bool, 4> wanted, bool causal, std::optional<double> scale) {
   const Scratch scratch = attention_scratch(grad_out, query);
-  const Scores found = attention_scores(query, key, value, bias, dropout, seed, causal, scale);
+  const Philox sequence{static_cast<uint64_t>(seed.item<int64_t>()),
+                        static_cast<uint64_t>(offset.item<int64_t>()) / 4};
+  const Scores found = attention_scores(query, key, value, bias, dropout, sequence, causal, scale);
   const Tensor grad = on_host(grad_out).to(found.query.scalar_type());
   const Tensor& weights = found.weights;
   const Tensor grad_weights = at::matmul(grad, found.value.transpose(-2, -1)) * found.kept;
