@@ -1,50 +1,10 @@
-"""Random numbers of the native core against a real card's and the model in numpy."""
-
-import json
-from pathlib import Path
+"""Random numbers of the native core against the model in numpy, which published values check."""
 
 import pytest
 from device_process import on_device
 
 # The body of a test gets these where it runs; its process alone has the virtual GPU.
 torch = F = nn = vgpu = None
-
-H200 = json.loads((Path(__file__).parent / "data" / "h200_random.json").read_text())
-
-
-@pytest.mark.parametrize(
-    ("expression", "recorded"), [*H200["exact"].items(), *H200["close"].items()]
-)
-@on_device
-def test_numbers_and_offsets_are_those_that_an_h200_gave(expression, recorded):
-    import hashlib
-
-    from grader.vgpu.cards import MIB, Card
-
-    h200 = Card(
-        name="NVIDIA H200",
-        total_memory=150_109_880_320,
-        capability=(9, 0),
-        multi_processor_count=132,
-        max_threads_per_multi_processor=2048,
-        l2_cache=60 * MIB,
-    )
-    vgpu.reset(h200)
-    for count, (offset, wanted) in recorded.items():
-        torch.manual_seed(20261126 + int(count))
-        torch.rand(3, device="cuda")
-        names = {"torch": torch, "F": F, "nn": nn, "C": "cuda", "n": int(count)}
-        values = eval(expression, names).cpu().reshape(-1)
-        assert torch.cuda.get_rng_state()[8:].view(torch.int64).item() == offset
-        if values.is_complex():
-            values = torch.view_as_real(values).reshape(-1)
-        if isinstance(wanted, str):
-            data = values.contiguous().view(torch.uint8).numpy().tobytes()
-            assert hashlib.sha256(data).hexdigest()[:16] == wanted
-        else:  # the last bits of logarithm and sine are the CPU's
-            middle = len(values) // 2
-            some = torch.cat([values[:6], values[middle : middle + 4], values[-6:]])
-            torch.testing.assert_close(some.tolist(), wanted, rtol=1e-5, atol=3e-6)
 
 
 @pytest.mark.parametrize("count", [1, 5, 1000, 163_841, 700_000])
