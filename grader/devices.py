@@ -37,6 +37,15 @@ def require_known(card: str, profile: str) -> None:
         raise DeviceError("device.unknown-profile", values)
 
 
+def full_name(card: str) -> str:
+    """Return the card that a part of its name stands for, as ``a100``; else the text itself."""
+    part = card.casefold()
+    found = [name for name in CARDS if part in name.casefold()]
+    if len(found) > 1:
+        found = [name for name in found if name.casefold().endswith(part)]
+    return found[0] if part and len(found) == 1 else card
+
+
 def require_real(server: Server) -> None:
     """Refuse to judge on the machine's own card where there is none.
 
@@ -59,8 +68,8 @@ def real_card(printed: str, server: Server) -> Card:
     return Card(
         name=server.card,
         exact=True,
-        others={other.name: other.usable for other in CARDS.values()},
-        named=named.name if named else "",
+        others={other.key: other.usable for other in CARDS.values()},
+        named=named.key if named else "",
     )
 
 
@@ -75,12 +84,12 @@ def choose_card(printed: str, *, card: str, profile: str) -> Card:
     named = find_card(printed)
     chosen = CARDS[card] if card else named or CARDS[DEFAULT_CARD]
     return Card(
-        name=chosen.name,
+        name=chosen.key,
         exact=chosen.exact,
         usable_bytes=chosen.usable,
-        others={other.name: other.usable for other in CARDS.values() if other is not chosen},
+        others={other.key: other.usable for other in CARDS.values() if other is not chosen},
         profile=profile or find_profile(printed) or "",
-        named=named.name if named else "",
+        named=named.key if named else "",
     )
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.devices import DeviceError, choose_card, figures_of, missing_device, require_known
+from grader.devices import (
+    DeviceError,
+    choose_card,
+    figures_of,
+    full_name,
+    missing_device,
+    require_known,
+)
 from grader.messages import LANGUAGES, message
 from grader.vgpu.cards import CARDS
 from grader.vgpu.profiles import PROFILES
@@ -32,6 +39,25 @@ def test_an_unknown_card_or_profile_is_refused_with_those_that_are_known(card, p
         text = message(refused.value.code, refused.value.values, language=language)
         assert (card or profile) in text
         assert all(name in text for name in (CARDS if card else PROFILES))
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("t4", "Tesla T4"),
+        ("TESLA T4", "Tesla T4"),
+        ("t4 (driver 550)", "Tesla T4 (driver 550)"),
+        ("550", "Tesla T4 (driver 550)"),
+        ("a100", "NVIDIA A100-SXM4-40GB"),
+        ("tesla", "tesla"),
+        ("real", "real"),
+        ("", ""),
+        ("Tesla T5", "Tesla T5"),
+        *((name, name) for name in CARDS),
+    ],
+)
+def test_a_part_of_a_name_is_enough_where_it_stands_for_one_card(part, name):
+    assert full_name(part) == name
 
 
 @given(card=st.sampled_from(["", *CARDS]), profile=st.sampled_from(["", *PROFILES]))

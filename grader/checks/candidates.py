@@ -110,7 +110,7 @@ class GateObject:
         return CallGate(
             target=self.target,
             form=self.form,
-            rows=tuple(self.given(row) for row in rows),
+            rows=tuple(map(self.given, rows)) if self.signed else rows,
             weights=weights,
             dtype=self.dtype,
         )

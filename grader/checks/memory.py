@@ -17,6 +17,7 @@ from grader.checks.memory_log import (
     grouped,
     is_limited,
     item_bytes,
+    nearly_fits,
     other_card,
     own_card,
     percent,
@@ -154,10 +155,9 @@ class LargestTensors:
             if is_limited(card, logs[0][1]):
                 return Outcome.REVIEW, "memory.limited"
             return Outcome.PASSED, "memory.largest"
-        other = other_card(card, use, logs[0][1].allocated_before, usable(card, logs))
-        if other:
-            values["other"] = other
-            return Outcome.REVIEW, "memory.other-card"
+        elsewhere = self._right_elsewhere(card, use, fits, logs, values)
+        if elsewhere:
+            return Outcome.REVIEW, elsewhere
         if not use.allocations:
             if use.refusals:
                 return Outcome.FAILED, "memory.only-refused"
@@ -167,6 +167,21 @@ class LargestTensors:
         if reaches(use.largest_bytes, fits, 50):
             return Outcome.FAILED, "memory.not-largest"
         return Outcome.FAILED, "memory.far-too-small"
+
+    def _right_elsewhere(
+        self,
+        card: Card,
+        use: DtypeUse,
+        fits: int,
+        logs: list[CellLog],
+        values: dict[str, str],
+    ) -> str:
+        """Return the message that says on what card the size may be right, empty for none."""
+        if nearly_fits(card, use.largest_refused_bytes, fits):
+            values["bytes"] = grouped(use.largest_refused_bytes)
+            return "memory.near-estimate"
+        values["other"] = other_card(card, use, logs[0][1].allocated_before, usable(card, logs))
+        return "memory.other-card" if values["other"] else ""
 
     # -------------------------------------------------------------- the ratios
 
@@ -325,10 +340,15 @@ class FillMemory:
         ran, log = max(logs, key=lambda item: item[1].peak_allocated)
         peak = log.peak_allocated
         other, most = own_card(view.card)
-        if reaches(peak, usable(view.card, logs), FILLED_PERCENT):
+        whole = usable(view.card, logs)
+        wanted = [r.allocated_bytes + r.requested_bytes for _, log in logs for r in log.refusals]
+        refused = [total for total in wanted if nearly_fits(view.card, total, whole)]
+        if reaches(peak, whole, FILLED_PERCENT):
             outcome, code = Outcome.PASSED, "memory.filled"
         elif other and reaches(peak, most, FILLED_PERCENT):
             outcome, code = Outcome.REVIEW, "memory.other-card-filled"
+        elif refused:
+            peak, outcome, code = min(refused), Outcome.REVIEW, "memory.near-estimate-filled"
         else:
             outcome, code = Outcome.FAILED, "memory.not-filled"
         return Finding(

@@ -30,6 +30,9 @@ FULL_PERCENT = 95
 
 _HALF_PERCENT = 30
 
+_ESTIMATE_PERCENT = 105
+"""What a driver takes is estimated for most cards, to some hundred MiB."""
+
 _SEGMENT_BYTES = 32 << 20
 """What the rounding of segments may leave of a card."""
 
@@ -148,6 +151,11 @@ def other_card(card: Card, use: DtypeUse, held: int, whole: int) -> str:
         if name != card.name and reaches(tried, room, FULL_PERCENT) and tried <= room:
             return name
     return ""
+
+
+def nearly_fits(card: Card, wanted: int, whole: int) -> bool:
+    """Tell whether more bytes than the card has would fit if its estimate were a little off."""
+    return not card.exact and whole < wanted and not reaches(wanted, whole, _ESTIMATE_PERCENT)
 
 
 def own_card(card: Card) -> tuple[str, int]:

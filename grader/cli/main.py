@@ -40,11 +40,19 @@ def _attempt(context: click.Context, parameter: click.Parameter, value: str) -> 
     raise click.BadParameter(message("cli.bad-attempt", language=asked_language(sys.argv[1:])))
 
 
+def _card(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value:
+        return value
+    from grader.devices import full_name
+
+    return full_name(value)
+
+
 def _common(command: click.Command) -> click.Command:
     """Add the options that every grading command has."""
     for option in (
         click.Option(["--profile"], default="", metavar="VERSION"),
-        click.Option(["--card"], default="", metavar="NAME"),
+        click.Option(["--card"], default="", metavar="NAME", callback=_card),
         click.Option(["--lang"], type=click.Choice(["en", "ru"])),
         click.Option(
             ["--assignment"], default="intro-to-torch", show_default=True, metavar="NAME|FOLDER"

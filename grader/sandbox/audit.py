@@ -21,7 +21,7 @@ class Audit:
 
     Args:
         key: what its accounts are sealed with.
-        card: name of the card that was chosen, one of `CARDS`.
+        card: key of the card that was chosen, in `CARDS`.
 
     Attributes:
         limited: whether the process had limited itself to a part of the card when the cell began
@@ -103,7 +103,7 @@ def _of_another_size(log: DeviceLog, account: Account, card: Card) -> Iterator[s
     yield from _differs("bytes allocated at the peak", log.peak_allocated, account.peak_bytes)
     largest = max(log.peak_allocated, log.peak_reserved, log.fits_before, account.peak_bytes.least)
     if largest > card.usable:
-        yield f"{largest} bytes of the device were in use, and {card.name} has {card.usable}"
+        yield f"{largest} bytes of the device were in use, and {card.key} has {card.usable}"
     allowed = min(card.usable, int(account.lowest_fraction * card.total_memory))
     least_fit = _least_fit(account, allowed)
     if log.fits_before < least_fit:
@@ -117,7 +117,7 @@ def _of_another_size(log: DeviceLog, account: Account, card: Card) -> Iterator[s
     if refused and min(refused) + _SLACK_BYTES <= allowed:
         yield (
             f"the device refused where at most {min(refused)} bytes were in use and asked for, "
-            f"and {card.name} has {allowed}"
+            f"and {card.key} has {allowed}"
         )
 
 

@@ -74,7 +74,7 @@ def install(
     """Give this process the virtual GPU; once, and before anything forks from it.
 
     Args:
-        card: what to imitate: a name in `CARDS` or a card of one's own.
+        card: what to imitate: a key of `CARDS` or a card of one's own.
         profile: the version of PyTorch to be like, a name in `PROFILES`; None is the installed one.
         core: the native core as `ensure` returned it; without it, it is found or built here.
         real_limit_bytes: above this a tensor is accounted but not computed with.

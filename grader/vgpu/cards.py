@@ -25,6 +25,7 @@ class Card:
 
     Attributes:
         name: as `torch.cuda.get_device_name` says it.
+        label: what tells it apart from another of that name; empty for the usual one.
         total_memory: bytes, as `torch.cuda.get_device_properties` says it.
         overhead: bytes that driver and CUDA context hold before the first tensor.
         idle: the part of it that is in use before any process runs.
@@ -49,6 +50,7 @@ class Card:
     """
 
     name: str
+    label: str = ""
     total_memory: int
     overhead: int = 610 * MIB
     idle: int = 0
@@ -95,6 +97,11 @@ class Card:
                 f"overhead={self.overhead} and unusable={self.unusable} leave nothing of "
                 f"total_memory={self.total_memory}"
             )
+
+    @property
+    def key(self) -> str:
+        """Its name in `CARDS`."""
+        return f"{self.name} ({self.label})" if self.label else self.name
 
     @property
     def usable(self) -> int:
@@ -150,6 +157,29 @@ T4 = Card(
         "Overhead and unusable memory follow from what a notebook printed on a T4 under PyTorch "
         "1.12: 15200157696 bytes reserved at most, 14.16 GiB free and 612 MiB in nvidia-smi with "
         "2 MiB reserved."
+    ),
+)
+T4_TODAY = Card(
+    name=T4.name,
+    label="driver 550",
+    total_memory=15828320256,
+    overhead=124715008,
+    unusable=2228224,
+    capability=T4.capability,
+    multi_processor_count=T4.multi_processor_count,
+    max_threads_per_multi_processor=T4.max_threads_per_multi_processor,
+    l2_cache=T4.l2_cache,
+    shared_memory_per_block_optin=T4.shared_memory_per_block_optin,
+    power_watts=T4.power_watts,
+    smi_total_mib=15360,
+    driver="550.54.15",
+    cuda="12.4",
+    source=(
+        "15828320256 bytes under driver 550.54.15 in public test reports; 15360 MiB in "
+        "nvidia-smi: https://github.com/robbyant-research/MagicQuill/issues/57. "
+        f"{_ESTIMATED}out-of-memory messages leave 113 to 123 MiB beside what PyTorch reserved, "
+        "with kernels loaded, and at least 2.12 MiB free: "
+        "https://github.com/Beomi/KoAlpaca/issues/112."
     ),
 )
 P100 = Card(
@@ -258,7 +288,7 @@ H200 = Card(
 )
 
 CARDS: Mapping[str, Card] = MappingProxyType(
-    {card.name: card for card in (T4, P100, V100, A100, L4, H200)}
+    {card.key: card for card in (T4, T4_TODAY, P100, V100, A100, L4, H200)}
 )
 
 # nvidia-smi cuts a long name after 15 characters; the memory then tells the variants apart.
@@ -273,8 +303,16 @@ _MENTIONS = (
 )
 
 
+# How much memory a T4 has depends on its driver: 14.76 GiB, 14.75 since 510, 14.74 since 550.
+_TODAY = re.compile(r"\b14\.7[45] GiB|\b158(?:28320256|35660288)\b|\b15(?:095|102)MB|/\s*15360MiB")
+_FULL_TODAY = re.compile(r"total capac\w+ of 14\.7[45] GiB")
+
+
 def find_card(text: str) -> Card | None:
     """Return the card that a notebook's outputs name first, or None."""
     matches = [(pattern.search(text), card) for card, pattern in _MENTIONS]
     found = [(match.start(), card) for match, card in matches if match is not None]
-    return min(found, key=lambda mention: mention[0])[1] if found else None
+    if not found:
+        return T4_TODAY if _FULL_TODAY.search(text) else None
+    first = min(found, key=lambda mention: mention[0])[1]
+    return T4_TODAY if first is T4 and _TODAY.search(text) else first

@@ -1,11 +1,13 @@
-"""The text of nvidia-smi for a card, in the layouts of the drivers from 450 to 525 and from 530 on."""
+"""The text of nvidia-smi for a card, in the layouts of the drivers from 450 to 525 and from 550 on."""
 
 from datetime import datetime
 
 from grader.vgpu.cards import Card
 from grader.vgpu.device_memory import MIB
 
-_FIRST_WIDE_DRIVER = 530
+_FIRST_WIDE_DRIVER = 550
+_DIVISIBLE = ((8, 0), (9, 0))
+"""Compute capabilities of the cards that can be divided (MIG)."""
 _NARROW = """\
 +-----------------------------------------------------------------------------+
 | NVIDIA-SMI {driver:<12} Driver Version: {driver:<12} CUDA Version: {cuda:<9}|
@@ -34,9 +36,9 @@ _WIDE = """\
 | Fan  Temp   Perf          Pwr:Usage/Cap |           Memory-Usage | GPU-Util  Compute M. |
 |                                         |                        |               MIG M. |
 |=========================================+========================+======================|
-|   0  {name:<26}     On  |   00000000:00:06.0 Off |                    0 |
-| N/A   40C    P0             97W / {power:>4}W | {used:>7}MiB / {total:>6}MiB |      0%      Default |
-|                                         |                        |             Disabled |
+|   0  {name:<26}     Off |   00000000:00:04.0 Off |                    0 |
+| N/A   47C    P0             27W / {power:>4}W | {used:>7}MiB / {total:>6}MiB |      0%      Default |
+|                                         |                        | {mig:>20} |
 +-----------------------------------------+------------------------+----------------------+
 
 +-----------------------------------------------------------------------------------------+
@@ -68,6 +70,7 @@ def nvidia_smi(card: Card, used_bytes: int, moment: datetime | None = None) -> s
         power=card.power_watts,
         used=used_bytes // MIB,
         total=card.smi_total_mib or card.total_memory // MIB,
+        mig="Disabled" if card.capability in _DIVISIBLE else "N/A",
         blank="",
     )
     return f"{(moment or datetime.now().astimezone()).ctime()}       \n{table}"

@@ -288,6 +288,32 @@ def test_sizes_found_on_another_card_are_for_a_person_on_a_real_one_too():
     assert judged(LARGEST, view)["float64"] == ("review", "memory.other-card")
 
 
+@pytest.mark.parametrize(
+    ("percent", "outcome", "code_"),
+    [
+        (101, "review", "memory.near-estimate"),
+        (104, "review", "memory.near-estimate"),
+        (106, "failed", "memory.only-refused"),
+    ],
+)
+def test_what_an_estimated_card_hardly_refuses_is_for_a_person(percent, outcome, code_):
+    wanted = USABLE * percent // 100
+    estimated = Card(name="Estimated", usable_bytes=USABLE)
+    cell = code(CUDA, device=used("float64", 0, refused=wanted))
+    view = view_of(STATEMENT, cell, device="virtual", card=estimated)
+    assert judged(LARGEST, view)["float64"] == (outcome, code_)
+    exact = view_of(STATEMENT, cell, device="virtual", card=replace(estimated, exact=True))
+    assert judged(LARGEST, exact)["float64"] == ("failed", "memory.only-refused")
+
+    half = USABLE // 2
+    cell = code(
+        CUDA, device=log(half, refusal_count=1, refusals=(refusal(wanted - half, allocated=half),))
+    )
+    view = view_of(STATEMENT, cell, device="virtual", card=estimated)
+    near = (outcome, code_ + "-filled") if outcome == "review" else ("failed", "memory.not-filled")
+    assert judged(FILL, view)["fills"] == near
+
+
 # ------------------------------------------------------------------ without a device
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.vgpu.cards import CARDS, L4, T4, Card, find_card
+from grader.vgpu.cards import CARDS, L4, T4, T4_TODAY, Card, find_card
 from grader.vgpu.smi import nvidia_smi
 
 MIB = 1 << 20
@@ -23,7 +23,7 @@ OWN = {
 
 def test_only_the_t4_is_called_exact():
     assert [card for card in CARDS.values() if card.exact] == [T4]
-    assert all(name == card.name for name, card in CARDS.items())
+    assert all(key == card.key for key, card in CARDS.items())
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
@@ -97,7 +97,7 @@ def test_an_impossible_card_is_refused_with_the_figure(changed, error, words):
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
 def test_a_card_is_found_by_its_name_and_by_its_own_nvidia_smi(card):
-    assert find_card(f"'{card.name}'") is card
+    assert find_card(f"'{card.name}'") is CARDS[card.name]
     assert find_card(nvidia_smi(card, 0)) is card
 
 
@@ -106,6 +106,30 @@ def test_a_card_is_found_by_its_name_and_by_its_own_nvidia_smi(card):
 )
 def test_other_cards_are_not_taken_for_known_ones(text):
     assert find_card(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "card"),
+    [
+        (
+            "Tesla T4 ... GPU 0 has a total capacity of 14.74 GiB of which 2.12 MiB is free.",
+            T4_TODAY,
+        ),
+        (
+            "Tesla T4 ... GPU 0 has a total capacty of 14.75 GiB of which 2.12 MiB is free.",
+            T4_TODAY,
+        ),
+        ("name='Tesla T4', major=7, minor=5, total_memory=15095MB", T4_TODAY),
+        ("Tesla T4 (2126400000, 15828320256)", T4_TODAY),
+        ("Tesla T4 ... (GPU 0; 14.76 GiB total capacity; 4.00 KiB already allocated;", T4),
+        ("name='Tesla T4', major=7, minor=5, total_memory=15109MB", T4),
+        ("NVIDIA L4 and 14.74 GiB", L4),
+        ("GPU 0 has a total capacity of 14.74 GiB of which 2.12 MiB is free.", T4_TODAY),
+        ("14.74 GiB", None),
+    ],
+)
+def test_a_t4_is_that_of_its_driver(text, card):
+    assert find_card(text) is card
 
 
 def test_of_several_cards_the_first_counts():

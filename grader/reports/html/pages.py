@@ -42,15 +42,18 @@ def _short(length: float) -> str:
     return f"{length:.1f}".removesuffix(".0")
 
 
+_CODE = Markup('<code translate="no">'), Markup("</code>")
+
+
 def _prose(text: str) -> Markup:
     """Return a sentence with what stands in backticks as code; it is escaped like any text."""
     parts = text.split("`")
     if len(parts) % 2 == 0:  # one is without its other half
         return escape(text)
-    code = Markup('<code translate="no">{}</code>')
-    return Markup("").join(
-        code.format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
-    )
+    pieces = [escape(part) for part in parts]
+    before, after = _CODE
+    pieces[1::2] = [before + piece + after for piece in pieces[1::2]]
+    return Markup("").join(pieces)
 
 
 @functools.cache
