@@ -108,12 +108,16 @@ class Gradebook:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._require_known_schema()
-            migrate(self._db)
-            self._db.execute("PRAGMA foreign_keys = ON")
+            with contextlib.ExitStack() as opening:
+                self._db = opening.enter_context(
+                    contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10))
+                )
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._require_known_schema()
+                migrate(self._db)
+                self._db.execute("PRAGMA foreign_keys = ON")
+                opening.pop_all()  # it stays open
         except sqlite3.DatabaseError as error:
             raise self._trouble("gradebook.unusable", error) from error
 
