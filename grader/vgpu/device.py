@@ -155,8 +155,9 @@ class Device:
         self.ledger = self._main = Ledger(
             card, profile, self._addresses(self._slot), self._config()
         )
-        self.core.set_multi_processors(
-            card.multi_processor_count, card.max_threads_per_multi_processor
+        major, minor = card.capability
+        self.core.set_architecture(
+            card.multi_processor_count, card.max_threads_per_multi_processor, 10 * major + minor
         )
         self.core.use_workspaces(self.ledger.workspace_set, self.ledger.workspace_bytes)
         self.generator = self.core.default_generator()

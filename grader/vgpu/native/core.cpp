@@ -4,6 +4,9 @@
 #include <torch/csrc/utils/pybind.h>
 
 #include "account.cpp"
+#include "composed.cpp"
+#include "convolving.cpp"
+#include "cub.cpp"
 #include "device.cpp"
 #include "distributions.cpp"
 #include "fallback.cpp"
@@ -11,6 +14,8 @@
 #include "memory.cpp"
 #include "normalising.cpp"
 #include "operators.cpp"
+#include "ordering.cpp"
+#include "reductions.cpp"
 #include "sampling.cpp"
 #include "scratch.cpp"
 #include "special.cpp"
@@ -218,9 +223,9 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
       account().told(dead);
     }
   });
-  module.def("set_multi_processors", [](int64_t count, int64_t threads_each) {
-    set_multi_processors(count, threads_each);
-    set_grid_limit(count * (threads_each / 256));
+  module.def("set_architecture", [](int64_t processors, int64_t threads_each, int64_t capability) {
+    architecture() = {processors, threads_each, capability};
+    set_grid_limit(processors * (threads_each / 256));
   });
   module.def("default_generator", [] { return default_generator(); });
   module.def("set_current_stream", &set_current_stream);

@@ -296,6 +296,7 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   register_distributions(library);
   register_sampling(library);
   register_special(library);
+  register_composed(library);
   for (const char* name : checked_first) {
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&checked>());
   }

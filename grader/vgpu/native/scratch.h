@@ -25,7 +25,22 @@ void take_for_randperm(Scratch& scratch, int64_t count);
 // The rule for an operator, or null where nothing is known or needed.
 ScratchRule scratch_rule(const std::string& operator_name);
 
-// What the reduction kernels need to know of the card.
-void set_multi_processors(int64_t count, int64_t threads_each);
+// What kernels need to know of the card when they lay out their work.
+struct Architecture {
+  int64_t processors = 40;
+  int64_t threads_a_processor = 1024;
+  int64_t capability = 75;  // compute capability, 75 for 7.5
+};
+Architecture& architecture();
+
+inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+inline int64_t power_of_two_below(int64_t n) {
+  int64_t power = 1;
+  while (power * 2 <= n) {
+    power *= 2;
+  }
+  return power;
+}
 
 }  // namespace vgpu

@@ -16,6 +16,7 @@ bool given(const Maybe& tensor);
 
 void register_special(torch::Library& library);
 void register_normalising(torch::Library& library);
+void register_composed(torch::Library& library);
 
 // Let scaled_dot_product_attention choose as on a card.
 void register_attention_choice();

@@ -1,0 +1,184 @@
+// Operators that CUDA makes of others, where the CPU has a kernel: the same others run here, and take
+// what they take on a card.
+#include <ATen/ATen.h>
+#include <ATen/ExpandUtils.h>
+
+#include <limits>
+#include <tuple>
+
+#include "cub.h"
+#include "fallback.h"
+#include "scratch.h"
+#include "special.h"
+
+namespace vgpu {
+namespace {
+
+using at::Tensor;
+using Uniques = std::tuple<Tensor, Tensor, Tensor>;  // values, where each element went, counts
+
+// ATen/native/cuda/TensorCompare.cpp and Equal.cpp, cuda_equal.
+bool equal(const Tensor& self, const Tensor& other) {
+  if (self.sizes() != other.sizes()) {
+    return false;
+  }
+  return self.numel() == 0 || at::eq(self, other).all().item<bool>();
+}
+
+// ATen/native/TensorAdvancedIndexing.cpp, count_nonzero_cuda.
+Tensor count_nonzero(const Tensor& self, at::IntArrayRef dimensions) {
+  return at::ne(self, 0).sum(dimensions);
+}
+
+// ATen/native/cuda/Sorting.cpp, median_impl.
+Tensor nan_of(const Tensor& self) {
+  return at::full({}, std::numeric_limits<float>::quiet_NaN(), self.options());
+}
+
+Tensor median(const Tensor& self) {
+  if (self.numel() == 0) {
+    return nan_of(self);
+  }
+  const Tensor sorted = std::get<0>(self.flatten().sort());
+  const Tensor last = sorted[-1];
+  return at::where(last.isnan(), last, sorted[(self.numel() - 1) / 2]);
+}
+
+Tensor nanmedian(const Tensor& self) {
+  if (self.numel() == 0) {
+    return nan_of(self);
+  }
+  const Tensor sorted = std::get<0>(self.flatten().sort());
+  const Tensor middle = at::div(at::rsub(sorted.isnan().sum(), self.numel() - 1), 2).to(at::kLong);
+  return sorted.index_select(0, middle.view({1})).squeeze(0);
+}
+
+// ATen/native/cuda/IndexKernel.cpp, masked_select_out_cuda_impl.
+Tensor masked_select(const Tensor& self, const Tensor& mask) {
+  const auto [where, what] = at::expand_outplace(mask.dim() == 0 ? mask.unsqueeze(0) : mask,
+                                                 self.dim() == 0 ? self.unsqueeze(0) : self);
+  return at::index(*what, {*where});
+}
+
+// ATen/native/TensorCompare.cpp, isin_Tensor_Tensor_out: a few elements are compared with each; many
+// are sorted among the others, and what equals its neighbour is in both.
+Tensor isin(const Tensor& self, const Tensor& others, bool unique, bool invert) {
+  Tensor out = at::empty(self.sizes(), self.options().dtype(at::kBool));
+  if (others.numel() < static_cast<int64_t>(10.0F * std::pow(static_cast<double>(self.numel()), 0.145))) {
+    std::vector<int64_t> shape(self.dim(), 1);
+    shape.push_back(others.numel());
+    const Tensor each = self.unsqueeze(-1), all = others.view(shape);
+    return out.copy_(invert ? each.ne(all).all(-1) : each.eq(all).any(-1));
+  }
+  Tensor mine = self.ravel(), theirs = others.ravel(), order;
+  if (!unique) {
+    std::tie(mine, order) = at::_unique(self, /*sorted=*/false, /*return_inverse=*/true);
+    theirs = std::get<0>(at::_unique(others, /*sorted=*/false));
+  }
+  const Tensor together = at::cat({mine, theirs});
+  const auto [sorted, place] = together.sort(/*stable=*/true, 0, /*descending=*/false);
+  Tensor twice = at::empty_like(sorted, sorted.options().dtype(at::kBool));
+  const Tensor next = sorted.slice(0, 1), before = sorted.slice(0, 0, -1);
+  twice.slice(0, 0, -1).copy_(invert ? before.ne(next) : before.eq(next));
+  twice.slice(0, -1).fill_(invert);
+  Tensor mask = at::empty_like(twice);
+  mask.index_copy_(0, place, twice);
+  return out.copy_(unique ? mask.slice(0, 0, self.numel()).view_as(out) : at::index(mask, {order}));
+}
+
+// A result that was given room for every element before it was known how many there are.
+Tensor with_room(const Tensor& host, int64_t room) {
+  Tensor device = empty_on_device({room}, {1}, host.scalar_type());
+  device.resize_(host.sizes());
+  on_host(device).copy_(host);
+  return device;
+}
+
+Tensor nothing(const Tensor& like) { return at::empty({0}, like.options().dtype(at::kLong)); }
+
+// ATen/native/cuda/UniqueCub.cu, compute_unique: the memory of finding what differs from what is before.
+Scratch for_neighbours(const Tensor& self, bool counted) {
+  Scratch scratch;
+  take(scratch, 8);
+  take(scratch, counted ? cub::run_length_bytes(self.numel())
+                        : cub::unique_bytes(self.numel(), self.element_size()));
+  return scratch;
+}
+
+// ATen/native/cuda/UniqueCub.cu, unique_cuda_template.
+Uniques unique(const Tensor& self, bool, bool inverse, bool counted) {
+  const auto [values, places, counts] = at::_unique2(on_host(self), true, inverse, counted);
+  const int64_t count = self.numel();
+  if (count == 0) {
+    return {to_device(values), to_device(places), to_device(counts)};
+  }
+  Scratch sorted;
+  take_copy(sorted, self);
+  take(sorted, count * self.element_size());
+  {
+    Scratch range;
+    take(range, inverse ? count * 8 : 0);
+    take(inverse ? sorted : range, inverse ? count * 8 : 0);
+    take(range, cub::sort_bytes(count, self.scalar_type(), inverse ? 8 : 0));
+  }
+  const Tensor where = inverse ? to_device(places) : nothing(self);
+  if (inverse) {
+    take(sorted, count * 8);
+    Scratch scan;
+    take(scan, cub::scan_bytes(count, 4));
+  }
+  const Scratch scratch = for_neighbours(self, counted);
+  return {with_room(values, count), where, counted ? with_room(counts, count) : nothing(self)};
+}
+
+std::tuple<Tensor, Tensor> unique_without_counts(const Tensor& self, bool sorted, bool inverse) {
+  const auto [values, places, counts] = unique(self, sorted, inverse, false);
+  return {values, places};
+}
+
+// The same of what is sorted already, or taken to be.
+Uniques unique_consecutive(const Tensor& self, bool inverse, bool counted, std::optional<int64_t> along) {
+  const auto [values, places, counts] = at::unique_consecutive(on_host(self), inverse, counted, along);
+  if (along.has_value() || self.numel() == 0) {
+    return {to_device(values), to_device(places), to_device(counts)};
+  }
+  Scratch marks;
+  take(marks, inverse ? self.numel() * 4 : 0);
+  const Scratch scratch = for_neighbours(self, counted);
+  return {with_room(values, self.numel()), inverse ? to_device(places) : nothing(self),
+          counted ? with_room(counts, self.numel()) : nothing(self)};
+}
+
+// ATen/native/cuda/Unique.cu, unique_dim_cuda_template: slices are sorted by index, with Thrust.
+Uniques unique_dim(const Tensor& self, int64_t along, bool, bool inverse, bool counted) {
+  const auto [values, places, counts] = at::unique_dim(on_host(self), along, true, inverse, counted);
+  Scratch indices;
+  if (self.dim() > 0 && self.numel() > 0) {
+    const int64_t slices = self.size(along);
+    take_copy(indices, self.transpose(along, 0));
+    take(indices, slices * 8);
+    Scratch sort;
+    take(sort, slices * 8);
+    sort.clear();
+    take(sort, cub::unique_bytes(slices, 8) + 256);
+  }
+  return {to_device(values), inverse ? to_device(places) : nothing(self),
+          counted ? to_device(counts) : nothing(self)};
+}
+
+}  // namespace
+
+void register_composed(torch::Library& library) {
+  library.impl("equal", &equal);
+  library.impl("count_nonzero.dim_IntList", &count_nonzero);
+  library.impl("median", &median);
+  library.impl("nanmedian", &nanmedian);
+  library.impl("masked_select", &masked_select);
+  library.impl("isin.Tensor_Tensor", &isin);
+  library.impl("_unique", &unique_without_counts);
+  library.impl("_unique2", &unique);
+  library.impl("unique_consecutive", &unique_consecutive);
+  library.impl("unique_dim", &unique_dim);
+}
+
+}  // namespace vgpu
