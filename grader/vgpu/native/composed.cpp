@@ -75,7 +75,7 @@ Tensor isin(const Tensor& self, const Tensor& others, bool unique, bool invert) 
     std::tie(mine, order) = at::_unique(self, /*sorted=*/false, /*return_inverse=*/true);
     theirs = std::get<0>(at::_unique(others, /*sorted=*/false));
   }
-  const Tensor together = at::cat({mine, theirs});
+  const Tensor together = at::cat({std::move(mine), std::move(theirs)});
   const auto [sorted, place] = together.sort(/*stable=*/true, 0, /*descending=*/false);
   Tensor twice = at::empty_like(sorted, sorted.options().dtype(at::kBool));
   const Tensor next = sorted.slice(0, 1), before = sorted.slice(0, 0, -1);
@@ -96,19 +96,24 @@ Tensor with_room(const Tensor& host, int64_t room) {
 
 Tensor nothing(const Tensor& like) { return at::empty({0}, like.options().dtype(at::kLong)); }
 
-// ATen/native/cuda/UniqueCub.cu, compute_unique: the memory of finding what differs from what is before.
-Scratch for_neighbours(const Tensor& self, bool counted) {
+// ATen/native/cuda/UniqueCub.cu, compute_unique: results have room for every element, and finding what
+// differs from what is before takes some memory.
+Uniques among_neighbours(const Tensor& self, const Tensor& values, const Tensor& where,
+                         const Tensor& counts, bool counted) {
+  const int64_t count = self.numel();
+  const Tensor found = with_room(values, count);
   Scratch scratch;
-  take(scratch, 8);
-  take(scratch, counted ? cub::run_length_bytes(self.numel())
-                        : cub::unique_bytes(self.numel(), self.element_size()));
-  return scratch;
+  take(scratch, sizeof(int64_t));
+  const Tensor lengths = counted ? with_room(counts, count) : nothing(self);
+  take(scratch, counted ? cub::run_length_bytes(count) : cub::unique_bytes(count, self.element_size()));
+  return {found, where, lengths};
 }
 
-// ATen/native/cuda/UniqueCub.cu, unique_cuda_template.
+// ATen/native/cuda/UniqueCub.cu, unique_cuda_template: all is sorted, with its indices where it is to be
+// told where each element went.
 Uniques unique(const Tensor& self, bool, bool inverse, bool counted) {
   const auto [values, places, counts] = at::_unique2(on_host(self), true, inverse, counted);
-  const int64_t count = self.numel();
+  const int64_t count = self.numel(), index_bytes = inverse ? 8 : 0;
   if (count == 0) {
     return {to_device(values), to_device(places), to_device(counts)};
   }
@@ -117,18 +122,17 @@ Uniques unique(const Tensor& self, bool, bool inverse, bool counted) {
   take(sorted, count * self.element_size());
   {
     Scratch range;
-    take(range, inverse ? count * 8 : 0);
-    take(inverse ? sorted : range, inverse ? count * 8 : 0);
-    take(range, cub::sort_bytes(count, self.scalar_type(), inverse ? 8 : 0));
+    take(range, count * index_bytes);
+    take(sorted, count * index_bytes);
+    take(range, cub::sort_bytes(count, self.scalar_type(), index_bytes));
   }
   const Tensor where = inverse ? to_device(places) : nothing(self);
   if (inverse) {
-    take(sorted, count * 8);
     Scratch scan;
-    take(scan, cub::scan_bytes(count, 4));
+    take(scan, count * index_bytes);
+    take(scan, cub::scan_bytes(count, sizeof(int)));
   }
-  const Scratch scratch = for_neighbours(self, counted);
-  return {with_room(values, count), where, counted ? with_room(counts, count) : nothing(self)};
+  return among_neighbours(self, values, where, counts, counted);
 }
 
 std::tuple<Tensor, Tensor> unique_without_counts(const Tensor& self, bool sorted, bool inverse) {
@@ -139,14 +143,16 @@ std::tuple<Tensor, Tensor> unique_without_counts(const Tensor& self, bool sorted
 // The same of what is sorted already, or taken to be.
 Uniques unique_consecutive(const Tensor& self, bool inverse, bool counted, std::optional<int64_t> along) {
   const auto [values, places, counts] = at::unique_consecutive(on_host(self), inverse, counted, along);
+  const Tensor where = inverse ? to_device(places) : nothing(self);
   if (along.has_value() || self.numel() == 0) {
-    return {to_device(values), to_device(places), to_device(counts)};
+    return {to_device(values), where, counted ? to_device(counts) : nothing(self)};
   }
-  Scratch marks;
-  take(marks, inverse ? self.numel() * 4 : 0);
-  const Scratch scratch = for_neighbours(self, counted);
-  return {with_room(values, self.numel()), inverse ? to_device(places) : nothing(self),
-          counted ? with_room(counts, self.numel()) : nothing(self)};
+  if (inverse) {
+    Scratch marks;
+    take(marks, self.numel() * sizeof(int));
+    take(marks, cub::scan_bytes(self.numel(), sizeof(int)));
+  }
+  return among_neighbours(self, values, where, counts, counted);
 }
 
 // ATen/native/cuda/Unique.cu, unique_dim_cuda_template: slices are sorted by index, with Thrust.

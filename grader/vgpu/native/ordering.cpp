@@ -102,6 +102,31 @@ at::Tensor wrapped(const at::Tensor& index, int64_t size, bool checked) {
   return index.remainder(size);
 }
 
+struct LinearIndex {
+  at::Tensor index;   // of what lies together in self
+  int64_t slice = 1;  // elements of it
+};
+
+// ATen/native/cuda/Indexing.cu, computeLinearIndex; masks become indices first. The tensors made on the
+// way are the kernel's own.
+LinearIndex linear_index(const at::Tensor& self, const c10::IValue& list, bool checked) {
+  const auto indices =
+      at::expand_outplace(at::native::expandTensors(self, optional_tensors(list)));
+  LinearIndex linear;
+  int64_t below = self.numel();
+  for (int64_t i = 0; i < self.dim(); ++i) {
+    below /= self.size(i);
+    if (i < static_cast<int64_t>(indices.size()) && indices[i].defined()) {
+      const at::Tensor part =
+          wrapped(indices[i], self.size(i), checked).mul(below).to(self.device());
+      linear.index = linear.index.defined() ? linear.index.add_(part) : part;
+    } else if (linear.index.defined()) {
+      linear.slice *= self.size(i);
+    }
+  }
+  return linear;
+}
+
 }  // namespace
 
 // ATen/native/cuda/Sort.cpp, sort_cuda_kernel. Short segments are sorted in place, beside a range of
@@ -193,39 +218,26 @@ void for_randperm(Arguments arguments, Scratch& scratch) {
 }
 
 // ATen/native/cuda/Indexing.cu, index_put_with_sort_kernel: where values add up, indices are sorted.
-// Masks become indices first; the tensors made of them on the way are the kernel's own.
 void for_index_put(Arguments arguments, Scratch& scratch) {
   const at::Tensor& self = arguments[0].toTensor();
   const at::Tensor& values = arguments[2].toTensor();
-  const bool accumulate = arguments[3].toBool();
+  const bool sorts = arguments[3].toBool() || at::globalContext().deterministicAlgorithms();
+  if (!self.is_cuda() || self.numel() == 0 || !sorts) {
+    return;
+  }
   const bool checked = arguments.size() < 5 || !arguments[4].toBool();
-  if (!self.is_cuda() || (!accumulate && !at::globalContext().deterministicAlgorithms())) {
+  const auto [index, slice] = linear_index(self, arguments[1], checked);
+  if (!index.defined() || index.numel() == 0) {
     return;
   }
-  const auto expanded = at::native::expandTensors(self, optional_tensors(arguments[1]));
-  const auto indices = at::expand_outplace(expanded);
-  at::Tensor linear;
-  int64_t slice = 1, below = self.numel();
-  for (int64_t i = 0; i < self.dim(); ++i) {
-    below /= std::max<int64_t>(1, self.size(i));
-    if (i < static_cast<int64_t>(indices.size()) && indices[i].defined()) {
-      const at::Tensor part = wrapped(indices[i], self.size(i), checked).mul(below).to(self.device());
-      linear = linear.defined() ? linear.add_(part) : part;
-    } else if (linear.defined()) {
-      slice *= self.size(i);
-    }
-  }
-  if (!linear.defined() || linear.numel() == 0 || self.numel() == 0) {
-    return;
-  }
-  const int64_t count = linear.numel();
+  const int64_t count = index.numel();
   take_copy(scratch, arguments[0]);
   if (values.numel() < count * slice || !values.is_contiguous()) {
     take(scratch, count * slice * values.element_size());
   }
-  take(scratch, count * index_bytes);
-  take(scratch, count * index_bytes);
-  take(scratch, count * index_bytes);
+  for (int copy = 0; copy < 3; ++copy) {
+    take(scratch, count * index_bytes);  // sorted, where each was before, and a range
+  }
   take(scratch, cub::sort_bytes(count, at::kLong, index_bytes, bits_of((self.numel() - 1) / slice)));
 }
 

@@ -229,6 +229,11 @@ Scores attention_scores(const Tensor& query, const Tensor& key, const Tensor& va
   return found;
 }
 
+// The kernels of attention lay out batch, sequence, heads, and show it with heads before the sequence.
+Tensor in_the_order_of_kernels(const Tensor& result) {
+  return to_device(result.transpose(1, 2).contiguous().transpose(1, 2));
+}
+
 // ATen/native/transformers/cuda/attention.cu: output and the logarithm of the sums, its rows padded
 // to 32.
 std::tuple<Tensor, Tensor, Tensor, Tensor> efficient_attention(
@@ -237,8 +242,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> efficient_attention(
   const int64_t weights = query.size(0) * query.size(1) * query.size(2) * key.size(2);
   const Philox sequence = generator_of(std::nullopt).reserve(dropout == 0.0 ? 0 : weights);
   const Scores found = attention_scores(query, key, value, bias, dropout, sequence, causal, scale);
-  const Tensor output =
-      to_device(at::matmul(found.weights * found.kept, found.value).to(query.scalar_type()));
+  const Tensor output = in_the_order_of_kernels(
+      at::matmul(found.weights * found.kept, found.value).to(query.scalar_type()));
   const int64_t rows = keeps_sums ? (query.size(2) + 31) / 32 * 32 : 0;
   const Tensor sums = at::zeros({query.size(0), query.size(1), rows},
                                 query.options().dtype(at::kFloat));
@@ -248,15 +253,24 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> efficient_attention(
   return {output, sums, kept(sequence.seed), kept(sequence.counter * 4)};
 }
 
-// ATen/native/transformers/cuda/attention_backward.cu: the gradient made contiguous, the row sums, and
-// a workspace for the query's gradient in blocks of 64 by 64. The last is inferred from a recording.
+// ATen/native/transformers/cuda/attention_backward.cu, _efficient_attention_backward: the gradient made
+// contiguous; for each row the sum of gradient times output, which the kernels for half precision find
+// themselves; and a workspace. kernel_backward.h, workspace_elements_gq: the query's gradient in blocks
+// of 64 by 64, each with a lock and a counter.
 Scratch attention_scratch(const Tensor& grad, const Tensor& query) {
-  const auto blocks = [](int64_t n, int64_t size) { return (n + size - 1) / size * size; };
-  const int64_t heads = query.size(0) * query.size(1);
+  constexpr int64_t side = 64, block_bytes = side * side * 4 + 16;
+  const int64_t heads = query.size(0) * query.size(1), row_bytes = heads * query.size(2) * 4;
   Scratch scratch;
-  take_copy(scratch, grad);
-  take(scratch, heads * blocks(query.size(2), 32) * 4);
-  take(scratch, heads * blocks(query.size(2), 64) * blocks(query.size(3), 64) * 4);
+  take_copy(scratch, grad.transpose(1, 2));
+  {
+    Scratch products;
+    if (query.scalar_type() == at::kFloat) {
+      take(products, grad.numel() * 4);
+      take(products, row_bytes);
+    }
+    take(scratch, row_bytes);
+  }
+  take(scratch, heads * divide_up(query.size(2), side) * divide_up(query.size(3), side) * block_bytes);
   return scratch;
 }
 
@@ -274,7 +288,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> efficient_attention_backward(
   const Tensor grad_scores =
       weights * (grad_weights - (grad_weights * weights).sum(-1, /*keepdim=*/true));
   const auto give = [&](bool want, const Tensor& result) {
-    return want ? to_device(result.to(query.scalar_type()).contiguous()) : Tensor();
+    return want ? in_the_order_of_kernels(result.to(query.scalar_type())) : Tensor();
   };
   const Tensor of_query = give(wanted[0], at::matmul(grad_scores, found.key) * found.scale);
   const Tensor of_key =
