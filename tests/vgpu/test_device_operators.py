@@ -38,7 +38,12 @@ def test_cuda_is_available_and_is_the_accelerator():
         "F.scaled_dot_product_attention(x[None, None], y[None, None], y[None, None])",
         "F.scaled_dot_product_attention(x[None, None], y[None, None], y[None, None], is_causal=True)",
         "F.group_norm(x[None], 2)", "F.unfold(x[None, None], 2)", "x.quantile(0.3)", "x.median()",
-        "torch.kaiser_window(5, device=x.device)",
+        "torch.kaiser_window(5, device=x.device)", "x.nanmedian()", "x.count_nonzero(1)",
+        "x.masked_select(y > 0)", "torch.isin(x, x[0])", "torch.isin(x.repeat(9, 9), x, invert=True)",
+        "x.round().unique(return_inverse=True)[1]", "x.round().unique(return_counts=True)[1]",
+        "x.round().unique_consecutive(return_inverse=True)[1]", "x.round().unique(dim=0)",
+        "x.index_put((torch.tensor([0, 0]).to(x.device),), y[:2], accumulate=True)",
+        "x.index_put((x > 0,), y[x > 0], accumulate=True)",
         "F.scaled_dot_product_attention(x[None, None], y[None, None], y[None, None],"
         " attn_mask=torch.zeros(4, 4, dtype=torch.bool, device=x.device))",
         "torch.linalg.solve(torch.complex(x, y)[:, :4], torch.complex(y, x)[:, :4], left=False)",
@@ -205,6 +210,25 @@ def test_a_normalised_network_of_half_precision_is_trained_in_both_modes(dtype):
         layer.train(mode)
         layer(x).sum().backward()
     assert x.grad.dtype == layer.weight.grad.dtype == getattr(torch, dtype)
+
+
+@on_device
+def test_tensors_are_equal_where_every_element_is():
+    x = torch.randn(4, 6, device="cuda")
+    assert torch.equal(x, x.clone())
+    assert not torch.equal(x, x + 1)
+    assert not torch.equal(x, x[0])
+
+
+@on_device
+def test_attention_lays_out_heads_after_the_sequence_and_joins_them_without_a_copy():
+    x = torch.randn(2, 4, 16, 8, device="cuda", requires_grad=True)
+    y = F.scaled_dot_product_attention(x, x, x).transpose(1, 2)
+    assert y.is_contiguous()
+    before = torch.cuda.memory_allocated()
+    joined = y.reshape(2, 16, 32)
+    assert torch.cuda.memory_allocated() == before
+    joined.sum().backward()
 
 
 @on_device

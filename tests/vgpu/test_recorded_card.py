@@ -38,11 +38,52 @@ OTHER_VERSION = "nn.init.trunc_normal_(torch.empty(n, device=C))"
 # Sums of three million terms, which a card adds up in another order.
 SUMMED = "torch.multinomial("
 
+OPTIMIZERS = ("SGD(p, lr=0.1)", "SGD(p, lr=0.1, momentum=0.9)", "Adam(p)", "AdamW(p)")
+
 # What is known not to be modelled, see docs/vgpu.md; by expression.
 DIFFERENT = {
-    "operators": set(),
-    "gradients": set(),
-    "training": set(),
+    "operators": {
+        # cuSOLVER and cuBLAS choose workspaces and the places of pivots and errors.
+        "torch.linalg.inv(s)",
+        "torch.linalg.solve(s, s)",
+        "torch.linalg.det(s)",
+        "torch.logdet(s)",
+        "torch.linalg.cholesky(s)",
+        "torch.linalg.qr(s)",
+        "torch.linalg.svd(s)",
+        "torch.linalg.eigh(s)",
+        "torch.linalg.lstsq(s, s)",
+        "torch.linalg.pinv(s)",
+        # Some fifty steps, which the CPU's kernel makes at once.
+        "torch.linalg.matrix_exp(s)",
+        # cuFFT plans its workspace.
+        "torch.fft.fft(a)",
+        "torch.fft.rfft2(a)",
+        # Sorted by Thrust, whose temporaries are its own.
+        "a.mode(1)",
+        # PyTorch's own kernel: its tables of sums, and its words for lengths out of range.
+        "F.ctc_loss(a[:, None].expand(-1, 2, -1).log_softmax(2), "
+        "torch.ones(2, 3, dtype=torch.long), (50, 50), (3, 3))",
+        # Out of memory, in the same words but for what is free: the real card had loaded libraries
+        # of 266 MiB by then.
+        "a @ a.t()",
+        "a.t() @ a",
+        "a.double() @ a.double().t()",
+        "torch.einsum('ij,kj->ik', a, a)",
+        "torch.outer(a[0], a[0])",
+        "torch.cartesian_prod(a[0], a[0])",
+        "torch.diag(a[0])",
+    },
+    "gradients": {
+        # The result is taken after the temporaries here, into a gap that is too small to be split.
+        "F.embedding(torch.arange(len(a), device=C) % 8 % len(a), a).sum()",
+    },
+    "training": {
+        # cuDNN packs the weights, and reserves and works in memory of its own.
+        f"{network}, {optimizer}, cudnn True"
+        for network in ("lstm", "gru", "rnn")
+        for optimizer in OPTIMIZERS
+    },
 }
 
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/ExpandUtils.h>
 
+#include <cmath>
 #include <limits>
 #include <tuple>
 
@@ -17,8 +18,16 @@ namespace {
 using at::Tensor;
 using Uniques = std::tuple<Tensor, Tensor, Tensor>;  // values, where each element went, counts
 
-// ATen/native/cuda/TensorCompare.cpp and Equal.cpp, cuda_equal.
+// Throw in PyTorch's words where a call's tensors are on two devices.
+template <typename... Values>
+void check_devices_of(const char* name, const char* overload, const Values&... values) {
+  const c10::OperatorHandle op = c10::Dispatcher::singleton().findSchemaOrThrow(name, overload);
+  check_call(op, torch::jit::Stack{values...});
+}
+
+// ATen/native/cuda/Equal.cpp, cuda_equal.
 bool equal(const Tensor& self, const Tensor& other) {
+  check_devices_of("aten::equal", "", self, other);
   if (self.sizes() != other.sizes()) {
     return false;
   }
@@ -30,11 +39,11 @@ Tensor count_nonzero(const Tensor& self, at::IntArrayRef dimensions) {
   return at::ne(self, 0).sum(dimensions);
 }
 
-// ATen/native/cuda/Sorting.cpp, median_impl.
 Tensor nan_of(const Tensor& self) {
   return at::full({}, std::numeric_limits<float>::quiet_NaN(), self.options());
 }
 
+// ATen/native/cuda/Sorting.cpp, median_impl: all is sorted, and what is not a number comes last.
 Tensor median(const Tensor& self) {
   if (self.numel() == 0) {
     return nan_of(self);
@@ -55,6 +64,8 @@ Tensor nanmedian(const Tensor& self) {
 
 // ATen/native/cuda/IndexKernel.cpp, masked_select_out_cuda_impl.
 Tensor masked_select(const Tensor& self, const Tensor& mask) {
+  check_devices_of("aten::masked_select", "", self, mask);
+  TORCH_CHECK(mask.scalar_type() == at::kBool, "masked_select: expected BoolTensor for mask");
   const auto [where, what] = at::expand_outplace(mask.dim() == 0 ? mask.unsqueeze(0) : mask,
                                                  self.dim() == 0 ? self.unsqueeze(0) : self);
   return at::index(*what, {*where});
@@ -63,8 +74,10 @@ Tensor masked_select(const Tensor& self, const Tensor& mask) {
 // ATen/native/TensorCompare.cpp, isin_Tensor_Tensor_out: a few elements are compared with each; many
 // are sorted among the others, and what equals its neighbour is in both.
 Tensor isin(const Tensor& self, const Tensor& others, bool unique, bool invert) {
+  check_devices_of("aten::isin", "Tensor_Tensor", self, others, unique, invert);
   Tensor out = at::empty(self.sizes(), self.options().dtype(at::kBool));
-  if (others.numel() < static_cast<int64_t>(10.0F * std::pow(static_cast<double>(self.numel()), 0.145))) {
+  const double few = 10.0 * std::pow(static_cast<double>(self.numel()), 0.145);
+  if (others.numel() < static_cast<int64_t>(few)) {
     std::vector<int64_t> shape(self.dim(), 1);
     shape.push_back(others.numel());
     const Tensor each = self.unsqueeze(-1), all = others.view(shape);

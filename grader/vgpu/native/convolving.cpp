@@ -11,6 +11,16 @@ namespace {
 
 bool by_cudnn() { return at::globalContext().userEnabledCuDNN(); }
 
+// ATen/native/cuda/ConvolutionMM2d.cu, requires_columns: what works on single positions reads its input
+// as it is.
+bool pointwise(const at::Tensor& weight, at::IntArrayRef stride, at::IntArrayRef padding,
+               at::IntArrayRef dilation) {
+  const auto all = [](at::IntArrayRef numbers, int64_t value) {
+    return std::all_of(numbers.begin(), numbers.end(), [&](int64_t n) { return n == value; });
+  };
+  return all(weight.sizes().slice(2), 1) && all(stride, 1) && all(padding, 0) && all(dilation, 1);
+}
+
 // The elements of each sample's positions, of one or two dimensions.
 int64_t positions(const at::Tensor& batch) {
   return batch.numel() / (batch.size(0) * batch.size(1));
@@ -56,7 +66,11 @@ void for_convolution(Arguments arguments, Scratch& scratch) {
   const bool transposed = arguments[6].toBool(), biased = arguments[2].isTensor();
   const auto stride = arguments[3].toIntVector(), padding = arguments[4].toIntVector(),
              dilation = arguments[5].toIntVector(), more = arguments[7].toIntVector();
-  int64_t kernel = weight.numel() / weight.size(0), columns = 1;
+  if (!transposed && pointwise(weight, stride, padding, dilation)) {
+    return;
+  }
+  const int64_t kernel = weight.numel() / weight.size(0);
+  int64_t columns = 1;
   for (int64_t i = 0; i < input.dim() - 2; ++i) {
     const int64_t reach = dilation[i] * (weight.size(2 + i) - 1) + 1;
     columns *= transposed
@@ -74,7 +88,9 @@ void for_convolution_backward(Arguments arguments, Scratch& scratch) {
   const at::Tensor& input = arguments[1].toTensor();
   const at::Tensor& weight = arguments[2].toTensor();
   take_copy(scratch, arguments[0]);
-  if (by_cudnn() || (input.dim() != 3 && input.dim() != 4)) {
+  if (by_cudnn() || (input.dim() != 3 && input.dim() != 4) ||
+      pointwise(weight, arguments[4].toIntVector(), arguments[5].toIntVector(),
+                arguments[6].toIntVector())) {
     return;
   }
   const bool transposed = arguments[7].toBool();

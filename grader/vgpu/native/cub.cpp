@@ -111,8 +111,9 @@ int64_t sort_bytes(int64_t count, c10::ScalarType key, int64_t value_bytes, int6
   const Tile tile = register_bound(sort_tile(key, value_bytes), widest);
   const int64_t most = ((1 << 28) - 1) / tile.size() * tile.size();
   const int64_t portions = divide_up(count, most);
-  return together({portions * passes * digits * 8, divide_up(std::min(count, most), tile.size()) * digits * 4,
-                   copies * key_bytes, copies * value_bytes, portions * passes * 4});
+  const int64_t blocks = divide_up(std::min(count, most), tile.size());
+  return together({portions * passes * digits * 8, blocks * digits * 4, copies * key_bytes,
+                   copies * value_bytes, portions * passes * 4});
 }
 
 int64_t sort_bytes(int64_t count, c10::ScalarType key, int64_t value_bytes) {

@@ -70,12 +70,6 @@ bool several_blocks_a_slice(int64_t slices, int64_t length) {
   return false;
 }
 
-// ATen/native/cuda/Randperm.cpp: as many bits as make the same key for two elements improbable.
-int64_t bits_of_random_keys(int64_t count) {
-  const auto n = static_cast<double>(count);
-  return std::min<int64_t>(64, std::ceil(std::log2(n - (6 * n * n + 1) / (12 * std::log(0.9)))));
-}
-
 // ATen/cuda/cub.h, get_num_bits.
 int64_t bits_of(int64_t largest) {
   int64_t bits = 1;
@@ -202,15 +196,16 @@ void for_nonzero(Arguments arguments, Scratch& scratch) {
   }
 }
 
+// ATen/native/cuda/Randperm.cpp: as many bits as make the same key for two elements improbable.
+int64_t bits_of_random_keys(int64_t count) {
+  const auto n = static_cast<double>(count);
+  return std::min<int64_t>(64, std::ceil(std::log2(n - (6 * n * n + 1) / (12 * std::log(0.9)))));
+}
+
 // ATen/native/cuda/Randperm.cpp: a range, sorted by random keys.
-void for_randperm(Arguments arguments, Scratch& scratch) {
-  const int64_t count = arguments[0].toInt();
-  if (count == 0) {
-    return;
-  }
+void take_for_randperm(Scratch& scratch, int64_t count) {
   const int64_t bits = bits_of_random_keys(count);
   const at::ScalarType key = bits <= 32 ? at::kInt : at::kLong;
-  pass(1);  // as recorded
   take(scratch, count * index_bytes);
   take(scratch, count * c10::elementSize(key));
   take(scratch, count * c10::elementSize(key));

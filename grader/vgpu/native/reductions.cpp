@@ -42,7 +42,8 @@ void take_for_reduction(Scratch& scratch, const Reduction& shape, int64_t accumu
   const bool splits_input = values() >= height * 16 || values() >= most_values;
   (splits_input ? input_step : output_step) *= height;
   const int64_t grid = divide_up(shape.outputs / output_vector, output_step);
-  const int64_t wanted_grid = architecture().processors * (architecture().threads_a_processor / (width * height));
+  const Architecture& card = architecture();
+  const int64_t wanted_grid = card.processors * (card.threads_a_processor / (width * height));
   if (!splits_input || values() < most_values || grid > wanted_grid) {
     return;
   }
@@ -109,7 +110,8 @@ at::ScalarType sum_type(const at::Tensor& self, const c10::IValue& wanted) {
 void sum_of(Arguments arguments, const c10::IValue& wanted, Scratch& scratch) {
   const at::Tensor& self = arguments[0].toTensor();
   const at::ScalarType type = sum_type(self, wanted);
-  if (type != self.scalar_type() && !(at::isReducedFloatingType(self.scalar_type()) && type == at::kFloat)) {
+  const bool widens = at::isReducedFloatingType(self.scalar_type()) && type == at::kFloat;
+  if (type != self.scalar_type() && !widens) {
     take(scratch, self.numel() * c10::elementSize(type));
   }
   if (const auto shape = reduction_of(arguments)) {
@@ -186,9 +188,10 @@ void for_bincount(Arguments arguments, Scratch&) {
 
 void for_histogram(Arguments arguments, Scratch& scratch) {
   if (arguments[2].toScalar().toDouble() == arguments[3].toScalar().toDouble()) {
-    Scratch of_the_other;
-    take_extreme(arguments, of_the_other);
-    of_the_other.clear();
+    {
+      Scratch of_the_least;
+      take_extreme(arguments, of_the_least);
+    }
     take_extreme(arguments, scratch);
   }
 }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "distributions.h"
-#include "scratch.h"
+#include "rules.h"
 
 namespace vgpu {
 namespace {
@@ -90,31 +90,20 @@ std::tuple<Tensor, Tensor> native_dropout(const Tensor& self, double p, std::opt
   return {result, mask};
 }
 
-// What randperm sorts by: as many random bits as make equal keys unlikely, and the sign where the sort
-// looks at it. ATen/native/cuda/Randperm.cu, randperm_out_cuda.
-struct Keys {
-  explicit Keys(int64_t count) {
-    const double n = count;
-    bits = std::min(64, static_cast<int>(std::ceil(
-                            std::log2(n - (6 * n * n + 1) / (std::log(0.9) * 12)))));
+// What randperm sorts by: random bits, and the sign where the sort looks at it, each with its place.
+// ATen/native/cuda/Randperm.cu, randperm_out_cuda.
+std::vector<std::pair<uint64_t, int64_t>> draw_keys(DeviceGenerator& generator, int64_t count) {
+  const int64_t bits = bits_of_random_keys(count);
+  const Tensor drawn = bits <= 32 ? draw_wide_integers(generator, count, UINT32_MAX, INT32_MIN)
+                                  : draw_wide_integers(generator, count, UINT64_MAX, INT64_MIN);
+  const uint64_t mask = ~uint64_t{0} >> (64 - bits);
+  const uint64_t sign = bits == 32 || bits == 64 ? uint64_t{1} << (bits - 1) : 0;
+  std::vector<std::pair<uint64_t, int64_t>> keys(count);
+  for (int64_t i = 0; i < count; ++i) {
+    keys[i] = {(static_cast<uint64_t>(drawn.const_data_ptr<int64_t>()[i]) & mask) ^ sign, i};
   }
-
-  std::vector<std::pair<uint64_t, int64_t>> draw(DeviceGenerator& generator, int64_t count) const {
-    const bool narrow = bits <= 32;
-    const Tensor drawn =
-        narrow ? draw_wide_integers(generator, count, UINT32_MAX, INT32_MIN)
-               : draw_wide_integers(generator, count, UINT64_MAX, INT64_MIN);
-    const uint64_t mask = ~uint64_t{0} >> (64 - bits);
-    const uint64_t sign = bits == 32 || bits == 64 ? uint64_t{1} << (bits - 1) : 0;
-    std::vector<std::pair<uint64_t, int64_t>> keys(count);
-    for (int64_t i = 0; i < count; ++i) {
-      keys[i] = {(static_cast<uint64_t>(drawn.const_data_ptr<int64_t>()[i]) & mask) ^ sign, i};
-    }
-    return keys;
-  }
-
-  int bits;
-};
+  return keys;
+}
 
 // Shuffle what has equal keys. ATen/native/cuda/Randperm.cuh, randperm_handle_duplicate_keys_kernel.
 void shuffle_equal(std::vector<std::pair<uint64_t, int64_t>>& sorted, const Philox& sequence) {
@@ -145,7 +134,7 @@ Tensor& randperm(int64_t n, MaybeGenerator given, Tensor& result) {
     set_unknown(*block_of(result));
     return result;
   }
-  auto keys = Keys(n).draw(generator, n);
+  auto keys = draw_keys(generator, n);
   std::sort(keys.begin(), keys.end());
   shuffle_equal(keys, generator.reserve(n));
   Tensor shuffled = at::empty({n}, at::kLong);

@@ -69,7 +69,6 @@ ScratchRule scratch_rule(const std::string& operator_name) {
       {"aten::cumprod", &for_scan},
       {"aten::logcumsumexp", &for_scan},
       {"aten::nonzero", &for_nonzero},
-      {"aten::randperm", &for_randperm},
       {"aten::_index_put_impl_", &for_index_put},
       {"aten::embedding_dense_backward", &for_embedding_backward},
       {"aten::_softmax_backward_data", &for_product_first},

@@ -19,9 +19,6 @@ void take(Scratch& scratch, size_t nbytes);
 // Take the copy that a kernel makes of a tensor that is not contiguous.
 void take_copy(Scratch& scratch, const c10::IValue& argument);
 
-// ATen/native/cuda/Randperm.cu: keys, their sorted copy, the range, and cub's memory.
-void take_for_randperm(Scratch& scratch, int64_t count);
-
 // The rule for an operator, or null where nothing is known or needed.
 ScratchRule scratch_rule(const std::string& operator_name);
 
