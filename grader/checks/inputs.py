@@ -108,7 +108,7 @@ def networks() -> tuple[tuple[Layer, ...], ...]:
     Of many that are generated, the fewest layers are kept that do so: each is built and counted
     for every submission.
     """
-    found = collect(network_strategy(), examples=200)
+    found = collect(network_strategy(), examples=140)
     traits = {network: _traits(network) for network in found if network}
     shown = Counter(trait for each in traits.values() for trait in each)
     wanted = {trait: min(_TIMES_SHOWN, times) for trait, times in shown.items()}
