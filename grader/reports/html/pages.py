@@ -3,7 +3,7 @@
 import base64
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from grader.messages import message
 from grader.model import Assignment, Report
 from grader.reports.html.class_view import RunFacts, view_class
+from grader.reports.html.figures import Data, view_evidence
 from grader.reports.html.student_lines import StudentLine, StudentLines
 from grader.reports.html.view import view_report
 from grader.reports.summary import ClassRow
@@ -22,6 +23,9 @@ from grader.reports.tally import ClassTally
 _HERE = Path(__file__).parent / "templates"
 _PIECES_TOGETHER = 500
 """Pieces of a template that are handed on together."""
+_MOST_KEPT = 1024
+_LARGEST_KEPT = 16 << 10
+"""How many drawings a process keeps, and the bytes of evidence that one of them shows at most."""
 
 
 @functools.cache
@@ -75,10 +79,33 @@ def _values(language: str) -> dict[str, Any]:
     }
 
 
+def _draw_evidence(evidence: Sequence[Data], language: str) -> Markup:
+    """Return the figures of a check."""
+    data = msgspec.msgpack.encode(evidence)
+    draw = _drawn if len(data) <= _LARGEST_KEPT else _drawn.__wrapped__
+    return draw(data, language)
+
+
+@functools.lru_cache(maxsize=_MOST_KEPT)
+def _drawn(evidence: bytes, language: str) -> Markup:
+    """Draw evidence, and keep it: much of a class has the same tables and graphs."""
+    figures = view_evidence(msgspec.msgpack.decode(evidence), language)
+    return Markup("").join(map(_macros(language).draw, figures))
+
+
+@functools.cache
+def _macros(language: str) -> Any:  # noqa: ANN401  # a template's own names
+    return _environment().get_template("figures.html.j2").make_module(_values(language))
+
+
 def render_report(report: Report, assignment: Assignment, *, language: str) -> str:
     """Return a submission's page; staff notes are not in it."""
     template = _environment().get_template("student.html.j2")
-    return template.render(page=view_report(report, assignment, language), **_values(language))
+    return template.render(
+        page=view_report(report, assignment, language),
+        drawn=lambda evidence: _draw_evidence(evidence, language),
+        **_values(language),
+    )
 
 
 class ClassPage:

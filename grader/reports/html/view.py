@@ -7,7 +7,7 @@ from grader.messages import message
 from grader.model import Assignment, CellResult, CheckResult, Outcome, Report, TaskResult
 from grader.reports.clean import clean, clean_line
 from grader.reports.html.code import Code, find_backward, find_binding, view_code
-from grader.reports.html.figures import Data, Figure, view_evidence
+from grader.reports.html.figures import Data
 from grader.reports.wording import (
     STOPPED,
     all_passed,
@@ -34,7 +34,7 @@ class CheckView:
         points: earned of possible; empty for advice and for what was not asked.
         text: what the check says; empty where a person decided.
         person: what a person decided, empty where none did.
-        figures: its evidence as drawings.
+        evidence: what its figures are drawn from.
     """
 
     anchor: str
@@ -44,7 +44,7 @@ class CheckView:
     points: str
     text: str
     person: str
-    figures: tuple[Figure, ...]
+    evidence: tuple[Data, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +241,7 @@ class _Drawing:
             points=points if asked else "",
             text="" if check.reviewed else check_text(check, self._language),
             person=self._person(check),
-            figures=view_evidence(
-                [data for data in check.evidence if not _repeats(data, cells)], self._language
-            ),
+            evidence=tuple(data for data in check.evidence if not _repeats(data, cells)),
         )
 
     def _person(self, check: CheckResult) -> str:
