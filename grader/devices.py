@@ -65,11 +65,12 @@ def real_card(printed: str, server: Server) -> Card:
     """
     require_real(server)
     named = find_card(printed)
+    own = server.card if named and named.name == server.card else ""  # whatever its driver
     return Card(
         name=server.card,
         exact=True,
-        others={other.key: other.usable for other in CARDS.values()},
-        named=named.key if named else "",
+        others={other.key: other.usable for other in CARDS.values() if other.name != server.card},
+        named=own or (named.key if named else ""),
     )
 
 
@@ -87,6 +88,7 @@ def choose_card(printed: str, *, card: str, profile: str) -> Card:
         name=chosen.key,
         exact=chosen.exact,
         usable_bytes=chosen.usable,
+        total_bytes=chosen.total_memory,
         others={other.key: other.usable for other in CARDS.values() if other is not chosen},
         profile=profile or find_profile(printed) or "",
         named=named.key if named else "",

@@ -13,6 +13,7 @@ from grader.devices import (
     figures_of,
     full_name,
     missing_device,
+    real_card,
     require_known,
 )
 from grader.messages import LANGUAGES, message
@@ -67,6 +68,24 @@ def test_known_cards_and_profiles_are_taken(card, profile):
     assert chosen.name == card or (card == "" and chosen.name == "Tesla P100-PCIE-16GB")
     assert (chosen.named, chosen.profile) == ("Tesla P100-PCIE-16GB", profile)
     assert set(chosen.others) == set(CARDS) - {chosen.name}
+
+
+@pytest.mark.parametrize(
+    ("printed", "named"),
+    [
+        ("total capacity of 14.74 GiB", "Tesla T4"),
+        ("Tesla T4", "Tesla T4"),
+        ("NVIDIA L4", "NVIDIA L4"),
+        ("", ""),
+    ],
+)
+def test_a_real_card_is_the_one_of_its_name_whatever_its_driver(printed, named):
+    server = SimpleNamespace(device="real", card="Tesla T4", torch="2.13.0")
+    card = real_card(printed, server)
+    assert (card.name, card.named, card.exact) == ("Tesla T4", named, True)
+    assert {name.split(" (")[0] for name in card.others} == {c.name for c in CARDS.values()} - {
+        "Tesla T4"
+    }
 
 
 def test_without_a_name_it_is_the_tesla_t4():

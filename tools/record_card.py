@@ -2,9 +2,9 @@
 
     python tools/record_card.py > card.jsonl
 
-needs a GPU, a CUDA build of PyTorch and nothing else, and takes about a minute. Each line of the
-output is one recording ``{"section": ..., "key": ..., ...}``. `tests/vgpu/test_recorded_card.py`
-runs the same code on the virtual card and compares.
+needs a GPU, a CUDA build of PyTorch from 2.5 on, and NumPy, and takes about a minute. Each line of
+the output is one recording ``{"section": ..., "key": ..., ...}``. The same code is run on the
+virtual card by `tests/vgpu/test_recorded_card.py`, which compares.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy  # noqa: F401 - values are read through it; missing, each recording would fail
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -79,7 +80,7 @@ def of_its_size() -> Recording:
     yield "largest tensor", {"bytes": least}
     for size in (MIB, 11 * MIB, 20 * MIB + 1, 1 << 30):
         _begin_anew()
-        kept = []
+        kept = []  # the tensors before go now, so their segments are in the cache
         try:
             while True:
                 kept.append(torch.empty(size, dtype=torch.uint8, device="cuda"))
@@ -430,6 +431,8 @@ def _segments() -> list[Any]:
 
 def main() -> None:
     """Print the recordings of the section named, or of all, each in a process of its own."""
+    if not torch.cuda.is_available():
+        sys.exit(f"PyTorch {torch.__version__} finds no GPU here, so there is nothing to record.")
     if len(sys.argv) > 1:
         for recording in record(sys.argv[1]):
             print(json.dumps(recording), flush=True)

@@ -27,6 +27,8 @@ MOST_CALLS = 60
 
 _ROWS = 48
 _TIMES_SHOWN = 2
+_MANY = 30
+"""Elements of a weight, above which it is one of many."""
 _LOW, _HIGH = -1.0, 2.0
 
 
@@ -135,6 +137,8 @@ def _traits(network: tuple[Layer, ...]) -> frozenset[object]:
         if not layer.frozen:
             found |= {("trains", place), ("kernel", layer.kernel)}
         if layer.type in ("linear", "conv"):
+            many = layer.inputs * layer.outputs * layer.kernel**2 > _MANY
+            found.add(("many", layer.frozen, many))
             found.add((layer.type, "wider", layer.inputs < layer.outputs))
             found.add((layer.type, "narrower", layer.inputs > layer.outputs))
     return frozenset(found)

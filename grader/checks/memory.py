@@ -9,6 +9,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from grader.checks.answers import for_all, read_values
+from grader.checks.memory_elsewhere import (
+    applied_elsewhere,
+    filled_elsewhere,
+    largest_elsewhere,
+    refused_elsewhere,
+)
 from grader.checks.memory_log import (
     FULL_PERCENT,
     CellLog,
@@ -17,9 +23,6 @@ from grader.checks.memory_log import (
     grouped,
     is_limited,
     item_bytes,
-    nearly_fits,
-    other_card,
-    own_card,
     percent,
     reaches,
     refusal_evidence,
@@ -155,9 +158,11 @@ class LargestTensors:
             if is_limited(card, logs[0][1]):
                 return Outcome.REVIEW, "memory.limited"
             return Outcome.PASSED, "memory.largest"
-        elsewhere = self._right_elsewhere(card, use, fits, logs, values)
-        if elsewhere:
-            return Outcome.REVIEW, elsewhere
+        elsewhere = largest_elsewhere(card, dtype, use, fits, logs)
+        if elsewhere is not None:
+            values["other"], values["bytes"] = elsewhere.other, grouped(elsewhere.nbytes)
+            values["elements"] = grouped(elsewhere.nbytes // item_bytes(dtype))
+            return Outcome.REVIEW, elsewhere.code
         if not use.allocations:
             if use.refusals:
                 return Outcome.FAILED, "memory.only-refused"
@@ -167,21 +172,6 @@ class LargestTensors:
         if reaches(use.largest_bytes, fits, 50):
             return Outcome.FAILED, "memory.not-largest"
         return Outcome.FAILED, "memory.far-too-small"
-
-    def _right_elsewhere(
-        self,
-        card: Card,
-        use: DtypeUse,
-        fits: int,
-        logs: list[CellLog],
-        values: dict[str, str],
-    ) -> str:
-        """Return the message that says on what card the size may be right, empty for none."""
-        if nearly_fits(card, use.largest_refused_bytes, fits):
-            values["bytes"] = grouped(use.largest_refused_bytes)
-            return "memory.near-estimate"
-        values["other"] = other_card(card, use, logs[0][1].allocated_before, usable(card, logs))
-        return "memory.other-card" if values["other"] else ""
 
     # -------------------------------------------------------------- the ratios
 
@@ -265,21 +255,21 @@ class OutOfMemory:
 
     def _not_refused(self, view: SectionView, logs: list[CellLog]) -> Finding:
         peak = max(log.peak_allocated for _, log in logs)
-        ended = _ended_outcome(view)
-        other, most = own_card(view.card)
+        values = share(peak, view.card, logs)
+        outcome, code, excerpt = Outcome.FAILED, "memory.not-refused", ""
+        ended, elsewhere = _ended_outcome(view), refused_elsewhere(view.card, logs)
         if ended is not None:
             outcome, code = ended, "memory.cell-ended"
-        elif other and peak > most:
-            outcome, code = Outcome.REVIEW, "memory.other-card-refuses"
-        else:
-            outcome, code = Outcome.FAILED, "memory.not-refused"
+        elif elsewhere is not None:
+            outcome, code, excerpt = Outcome.REVIEW, elsewhere.code, grouped(elsewhere.nbytes)
+            values["other"] = elsewhere.other
         return Finding(
             check="",
             outcome=outcome,
             code=code,
-            values={**share(peak, view.card, logs), "other": other},
+            values=values,
             evidence=_over_cells(view, logs),
-            excerpt=grouped(peak) if outcome is Outcome.REVIEW else "",
+            excerpt=excerpt,
         )
 
     def _refused(self, view: SectionView, refused: list[CellLog], logs: list[CellLog]) -> Finding:
@@ -338,27 +328,24 @@ class FillMemory:
 
     def _fills(self, view: SectionView, logs: list[CellLog]) -> Finding:
         ran, log = max(logs, key=lambda item: item[1].peak_allocated)
-        peak = log.peak_allocated
-        other, most = own_card(view.card)
-        whole = usable(view.card, logs)
-        wanted = [r.allocated_bytes + r.requested_bytes for _, log in logs for r in log.refusals]
-        refused = [total for total in wanted if nearly_fits(view.card, total, whole)]
-        if reaches(peak, whole, FILLED_PERCENT):
+        peak, excerpt = log.peak_allocated, ""
+        values = share(peak, view.card, logs)
+        elsewhere = filled_elsewhere(view.card, logs, FILLED_PERCENT)
+        if reaches(peak, usable(view.card, logs), FILLED_PERCENT):
             outcome, code = Outcome.PASSED, "memory.filled"
-        elif other and reaches(peak, most, FILLED_PERCENT):
-            outcome, code = Outcome.REVIEW, "memory.other-card-filled"
-        elif refused:
-            peak, outcome, code = min(refused), Outcome.REVIEW, "memory.near-estimate-filled"
+        elif elsewhere is not None:
+            outcome, code, excerpt = Outcome.REVIEW, elsewhere.code, grouped(elsewhere.nbytes)
+            values = {**share(elsewhere.nbytes, view.card, logs), "other": elsewhere.other}
         else:
             outcome, code = Outcome.FAILED, "memory.not-filled"
         return Finding(
             check="fills",
             outcome=outcome,
             code=code,
-            values={**share(peak, view.card, logs), "other": other},
+            values=values,
             evidence=_over_cells(view, logs),
             cells=(ran.cell.index or 0,),
-            excerpt=grouped(peak) if outcome is Outcome.REVIEW else "",
+            excerpt=excerpt,
         )
 
     def _forward(self, view: SectionView, logs: list[CellLog]) -> Finding:
@@ -379,6 +366,16 @@ class FillMemory:
                 cells=cells,
             )
         enough = reaches(log.peak_allocated, usable(view.card, logs), APPLIED_PERCENT)
+        elsewhere = applied_elsewhere(view.card, log.peak_allocated, APPLIED_PERCENT)
+        if not enough and elsewhere is not None:
+            return Finding(
+                check="forward",
+                outcome=Outcome.REVIEW,
+                code=elsewhere.code,
+                values={**values, "other": elsewhere.other},
+                cells=cells,
+                excerpt=grouped(elsewhere.nbytes),
+            )
         return Finding(
             check="forward",
             outcome=Outcome.PASSED if enough else Outcome.FAILED,

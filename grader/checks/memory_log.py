@@ -30,9 +30,6 @@ FULL_PERCENT = 95
 
 _HALF_PERCENT = 30
 
-_ESTIMATE_PERCENT = 105
-"""What a driver takes is estimated for most cards, to some hundred MiB."""
-
 _SEGMENT_BYTES = 32 << 20
 """What the rounding of segments may leave of a card."""
 
@@ -138,34 +135,6 @@ def was_halved(dtype: str, use: DtypeUse, fits: int, logs: list[CellLog]) -> boo
         for _, log in logs
         for refusal in log.refusals
     )
-
-
-def other_card(card: Card, use: DtypeUse, held: int, whole: int) -> str:
-    """Return the name of another card that these sizes fill, empty if there is none.
-
-    Sizes for a smaller card are allocated here; those for a larger one are refused.
-    """
-    for name, usable in card.others.items():
-        room = usable - held
-        tried = use.largest_bytes if usable < whole else use.largest_refused_bytes
-        if name != card.name and reaches(tried, room, FULL_PERCENT) and tried <= room:
-            return name
-    return ""
-
-
-def nearly_fits(card: Card, wanted: int, whole: int) -> bool:
-    """Tell whether more bytes than the card has would fit if its estimate were a little off."""
-    return not card.exact and whole < wanted and not reaches(wanted, whole, _ESTIMATE_PERCENT)
-
-
-def own_card(card: Card) -> tuple[str, int]:
-    """Return the card that a notebook's own outputs name, if it is judged on another; else none.
-
-    Returns:
-        Its name and usable bytes, an empty name for none.
-    """
-    elsewhere = card.named if card.named != card.name else ""
-    return (elsewhere, card.others[elsewhere]) if elsewhere in card.others else ("", 0)
 
 
 def refusal_evidence(ran: Ran, log: DeviceLog) -> tuple[Evidence, ...]:

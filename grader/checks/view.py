@@ -54,6 +54,7 @@ class Card:
         name: its name.
         exact: whether its figures are exact or estimated.
         usable_bytes: the most that can be reserved on it.
+        total_bytes: what it says that it has; 0 where that is not known.
         others: usable bytes of other known cards by name.
         profile: the runtime profile, as ``1.12``; empty for the installed torch's.
         named: the card that the submission's outputs name, empty where they name none.
@@ -62,6 +63,7 @@ class Card:
     name: str = ""
     exact: bool = False
     usable_bytes: int = 0
+    total_bytes: int = 0
     others: Mapping[str, int] = field(default_factory=dict)
     profile: str = ""
     named: str = ""

@@ -17,7 +17,7 @@ from grader.assignments import AssignmentError, load_assignment
 from grader.ci import github
 from grader.ci.places import Place, find_places
 from grader.ci.words import cell_of, check_title, check_words
-from grader.devices import DeviceError, require_known
+from grader.devices import DeviceError, full_name, require_known
 from grader.intake import Refused, read_submission
 from grader.judge import Judge
 from grader.messages import message
@@ -48,13 +48,13 @@ class Graded:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100  # a link stays a link, and refused
         self.language = language
         self.failure = ""
-        self._card, self._profile = card, profile
+        self._card, self._profile = full_name(card), profile
         self.found: Report | None = None
         if not self.path.exists():
             raise _wrong_use("ci.not-there", {"path": str(path)}, language)
         try:
             self.assignment = load_assignment(assignment)
-            require_known(card, profile)
+            require_known(self._card, profile)
             self._submission = read_submission(self.path)
         except (AssignmentError, DeviceError, Refused) as error:
             raise _wrong_use(error.code, error.values, language) from error

@@ -6,6 +6,7 @@ judge decides what they are worth.
 """
 
 import builtins
+import contextlib
 import gc
 import getpass
 import os
@@ -119,9 +120,12 @@ def preload(*, once: bool = False) -> None:
 
 def _other_threads() -> list[str]:
     """Return the names that the system knows other threads of this process by."""
-    tasks = Path("/proc/self/task").glob("*")  # none where there is no such folder
-    others = [task for task in tasks if task.name != str(os.getpid())]
-    return [(task / "comm").read_text("utf-8", "replace").strip() for task in others]
+    names = []
+    for task in Path("/proc/self/task").glob("*"):  # none where there is no such folder
+        if task.name != str(os.getpid()):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                names.append((task / "comm").read_text("utf-8", "replace").strip())
+    return names
 
 
 def run(channel: Messages, start: Start, log_fd: int) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,15 @@ shield(globals())
 
 MOST_DTYPES = 32
 MOST_REFUSALS = 16
+
+
+def hide_card() -> None:
+    """Let a CUDA build find no card of the machine, and not start the driver, to look for one.
+
+    The driver starts a thread (`cuInit`). Asked so, PyTorch looks at these variables alone
+    (`_device_count_nvml`, torch/cuda/__init__.py, PyTorch v2.13).
+    """
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 
 
 def find_virtual_gpu() -> Foreign:

@@ -5,7 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from grader.sandbox.protocol import Start
+from grader.sandbox.device import find_virtual_gpu, hide_card
+from grader.sandbox.protocol import REAL, Start
 from grader.sandbox.wire import Channel, Gone
 
 
@@ -28,5 +29,7 @@ def main(core: str, *packages: str) -> None:
         start = channel.receive()
         if not isinstance(start, Start):
             raise TypeError(f"the first message is {type(start).__name__}, not a start")
+        if start.card != REAL and find_virtual_gpu() is None:
+            hide_card()
         child.run(channel, start, 2)
     os._exit(0)

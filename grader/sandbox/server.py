@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from grader.sandbox import control, heap, jail, layers, namespaces, privileges, rlimits
+from grader.sandbox.device import hide_card
 from grader.sandbox.protocol import Start
 from grader.sandbox.wire import Channel, Gone
 
@@ -143,25 +144,16 @@ def _preload(prepared: jail.Jail) -> str:
 def _install_device(core: str) -> str:
     """Give this process the virtual GPU, which its children inherit; return its state."""
     if not core:
-        _hide_card()
+        hide_card()
         return "none"
     from grader import vgpu
 
     try:
         vgpu.install(core=Path(core))
     except vgpu.Unavailable as error:
-        _hide_card()
+        hide_card()
         return f"unavailable: {error.reason_code}"
     return "virtual"
-
-
-def _hide_card() -> None:
-    """Let a CUDA build find no card of the machine, and not start the driver, to look for one.
-
-    The driver starts a thread (`cuInit`). Asked so, PyTorch looks at these variables alone
-    (`_device_count_nvml`, torch/cuda/__init__.py, PyTorch v2.13).
-    """
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 
 
 def _take_key(descriptor: int) -> None:

@@ -1,8 +1,8 @@
 """The cards that the virtual GPU can imitate, and where their figures come from.
 
 `exact` is true where every figure that a student can see was compared with a real card's output.
-For the other cards total memory and processor figures are published ones; what driver and context
-take is an estimate, so their largest tensor may be some hundred MiB off.
+For the others total memory and processor figures are published ones, or were recorded; what driver,
+context and kernels take is an estimate, so their largest tensor may be some hundred MiB off.
 """
 
 import re
@@ -304,8 +304,8 @@ _MENTIONS = (
 
 
 # How much memory a T4 has depends on its driver: 14.76 GiB, 14.75 since 510, 14.74 since 550.
-_TODAY = re.compile(r"\b14\.7[45] GiB|\b158(?:28320256|35660288)\b|\b15(?:095|102)MB|/\s*15360MiB")
-_FULL_TODAY = re.compile(r"total capac\w+ of 14\.7[45] GiB")
+_FULL_TODAY = r"14\.7[45] GiB total capacity|total capac\w+ of 14\.7[45] GiB"
+_TODAY = re.compile(rf"{_FULL_TODAY}|\b158(?:28320256|35660288)\b|\b15(?:095|102)MB|/\s*15360MiB")
 
 
 def find_card(text: str) -> Card | None:
@@ -313,6 +313,6 @@ def find_card(text: str) -> Card | None:
     matches = [(pattern.search(text), card) for card, pattern in _MENTIONS]
     found = [(match.start(), card) for match, card in matches if match is not None]
     if not found:
-        return T4_TODAY if _FULL_TODAY.search(text) else None
+        return T4_TODAY if re.search(_FULL_TODAY, text) else None
     first = min(found, key=lambda mention: mention[0])[1]
     return T4_TODAY if first is T4 and _TODAY.search(text) else first

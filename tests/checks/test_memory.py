@@ -282,6 +282,62 @@ def test_only_a_card_that_the_notebook_names_excuses(named):
     assert found["out-of-memory"] == ("failed", "memory.not-refused")
 
 
+@given(peak=st.integers(0, 8 * USABLE))
+def test_a_layer_applied_as_the_notebooks_own_card_allowed_is_for_a_person(peak):
+    more = {"peak": peak, "fits_before": 8 * USABLE, "linear_calls": 1}
+    found = on_larger(FILL, LARGER, **more)["forward"]
+    if peak >= 0.4 * 8 * USABLE:
+        assert found == ("passed", "memory.applied")
+    elif peak >= 0.4 * USABLE:
+        assert found == ("review", "memory.other-card-applied")
+    else:
+        assert found == ("failed", "memory.applied-small")
+
+
+def test_what_a_smaller_card_refuses_and_the_notebooks_own_holds_is_for_a_person():
+    smaller = Card(name="Smaller", exact=True, usable_bytes=USABLE, others={"Big": 2 * USABLE},
+                   named="Big")  # fmt: skip
+    half, whole = USABLE // 2, 19 * USABLE // 10
+    refused = (refusal(whole - half, allocated=half),)
+    cell = code(CUDA, device=log(half, refusal_count=1, refusals=refused))
+    view = view_of(STATEMENT, cell, device="virtual", card=smaller)
+    assert judged(FILL, view)["fills"] == ("review", "memory.other-card-filled")
+    other = view_of(STATEMENT, cell, device="virtual", card=replace(smaller, named=""))
+    assert judged(FILL, other)["fills"] == ("failed", "memory.not-filled")
+
+
+@pytest.mark.parametrize("percent", [94, 96, 100])
+@pytest.mark.parametrize("exact", [True, False])
+def test_what_an_estimated_card_hardly_holds_may_overflow_the_real_one(percent, exact):
+    card = Card(name="Card", exact=exact, usable_bytes=USABLE)
+    cell = code(CUDA, device=log(USABLE * percent // 100))
+    found = judged(OOM, view_of(STATEMENT, cell, device="virtual", card=card))["out-of-memory"]
+    near = not exact and percent > 95
+    wanted = ("review", "memory.near-estimate-free") if near else ("failed", "memory.not-refused")
+    assert found == wanted
+
+
+def test_all_that_a_card_says_it_has_is_no_estimate():
+    total = USABLE * 104 // 100 // 64 * 64
+    card = Card(name="Card", usable_bytes=USABLE, total_bytes=total, others={"Larger": total})
+    for wanted in (total, total - 8):
+        cell = code(CUDA, device=used("float64", 0, refused=wanted))
+        view = view_of(STATEMENT, cell, device="virtual", card=card)
+        assert judged(LARGEST, view)["float64"] == ("failed", "memory.only-refused")
+
+
+def test_a_size_far_too_large_does_not_hide_one_that_is_nearly_right():
+    near, far = USABLE * 101 // 100, 2 * USABLE
+    both = used("float64", USABLE // 4, refused=far)
+    refusals = (refusal(far, dtype="float64"), refusal(near, dtype="float64"))
+    cell = code(CUDA, device=structs.replace(both, refusals=refusals, refusal_count=2))
+    view = view_of(STATEMENT, cell, device="virtual", card=Card(name="A", usable_bytes=USABLE))
+    (finding,) = [f for f in findings_of(LARGEST, view).values() if f.check == "float64"]
+    assert (finding.outcome, finding.code) == (Outcome.REVIEW, "memory.near-estimate")
+    assert finding.values["bytes"].replace("\u00a0", "") == str(near)
+    assert finding.excerpt.replace("\u00a0", "") == f"float64: {near // 8}"
+
+
 def test_sizes_found_on_another_card_are_for_a_person_on_a_real_one_too():
     cell = code(CUDA, device=structs.replace(used("float64", USABLE), fits_before=8 * USABLE))
     view = view_of(STATEMENT, cell, device="real", card=LARGER)

@@ -225,4 +225,4 @@ def test_some_network_tells_a_wrong_way_of_counting(count):
     for made in networks():
         built = eval(source_of(made), {"nn": torch.nn})
         wrong += count(built) != count_parameters(made)
-    assert wrong
+    assert wrong >= 2

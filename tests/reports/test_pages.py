@@ -353,3 +353,30 @@ def test_sizes_are_written_in_the_readers_language():
 
 def test_a_share_reads_0_or_100_percent_only_where_that_is_true():
     assert [shown_percent(part, 10**9) for part in (0, 1, 10**9 - 1, 10**9)] == [0, 1, 99, 100]
+
+
+@pytest.mark.parametrize("rows", [1, 2000], ids=["kept", "too large to keep"])
+def test_numbers_of_any_size_are_drawn(reports, assignment, rows):
+    report = reports["perfect"]
+    task = next(task for task in report.tasks if task.id == "parameters")
+    check = next(check for check in task.checks if check.evidence)
+    for number in (7, 2**70):
+        table = {
+            "kind": "parameter-table",
+            "name": "net",
+            "total": number,
+            "trainable": number,
+            "expected": number,
+            "rows": [[f"{place}.weight", [number, 1], number, True] for place in range(rows)],
+        }
+        evidence = [{**check.evidence[0], **table}]
+        changed = msgspec.structs.replace(
+            report,
+            tasks=[
+                msgspec.structs.replace(
+                    task, checks=[msgspec.structs.replace(check, evidence=evidence)]
+                )
+            ],
+        )
+        page = html.unescape(render_report(changed, assignment, language="en"))
+        assert str(number) in re.sub(r"[\s\u00a0]", "", page)

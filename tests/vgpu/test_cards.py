@@ -125,6 +125,8 @@ def test_other_cards_are_not_taken_for_known_ones(text):
         ("name='Tesla T4', major=7, minor=5, total_memory=15109MB", T4),
         ("NVIDIA L4 and 14.74 GiB", L4),
         ("GPU 0 has a total capacity of 14.74 GiB of which 2.12 MiB is free.", T4_TODAY),
+        ("(GPU 0; 14.75 GiB total capacity; 4.00 KiB already allocated;", T4_TODAY),
+        ("Tesla T4: Tried to allocate 14.75 GiB (GPU 0; 14.76 GiB total capacity;", T4),
         ("14.74 GiB", None),
     ],
 )

@@ -81,16 +81,23 @@ def _values(language: str) -> dict[str, Any]:
 
 def _draw_evidence(evidence: Sequence[Data], language: str) -> Markup:
     """Return the figures of a check."""
-    data = msgspec.msgpack.encode(evidence)
-    draw = _drawn if len(data) <= _LARGEST_KEPT else _drawn.__wrapped__
-    return draw(data, language)
+    try:
+        data = msgspec.msgpack.encode(evidence)
+    except OverflowError:  # a whole number of more than 64 bits
+        return _drawn(evidence, language)
+    if len(data) > _LARGEST_KEPT:
+        return _drawn(evidence, language)
+    return _kept(data, language)
 
 
 @functools.lru_cache(maxsize=_MOST_KEPT)
-def _drawn(evidence: bytes, language: str) -> Markup:
+def _kept(evidence: bytes, language: str) -> Markup:
     """Draw evidence, and keep it: much of a class has the same tables and graphs."""
-    figures = view_evidence(msgspec.msgpack.decode(evidence), language)
-    return Markup("").join(map(_macros(language).draw, figures))
+    return _drawn(msgspec.msgpack.decode(evidence), language)
+
+
+def _drawn(evidence: Sequence[Data], language: str) -> Markup:
+    return Markup("").join(map(_macros(language).draw, view_evidence(evidence, language)))
 
 
 @functools.cache
