@@ -62,6 +62,46 @@ def test_an_operator_gives_what_the_cpu_gives(expression):
     torch.testing.assert_close(got.cpu(), wanted)
 
 
+@pytest.mark.parametrize("expression", ["y.masked_select(y > 0)", "y[None].masked_select(y > 0)"])
+@on_device
+def test_a_mask_selects_from_what_needs_no_expanding(expression):
+    y = torch.arange(3.0, device="cuda").max()
+    assert eval(expression, {"y": y}).tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "nn.Conv2d(1, 2, 3).to(device)(images[:0].requires_grad_()).sum().backward()",
+        "nn.ConvTranspose2d(1, 2, 3).to(device)(images[:0].requires_grad_()).sum().backward()",
+        "F.conv2d(images, kernel[:0])",
+        "F.conv_transpose2d(images, kernel[:, :0])",
+        "F.conv2d(images, kernel, stride=0)",
+        "F.conv2d(images, kernel, dilation=0)",
+        "F.conv_transpose2d(images, kernel, stride=0)",
+        "F.conv1d(images[0, :, :, 0], kernel.view(1, 1, 9))",
+        "torch.convolution(images, kernel, None, [1], [0], [1], False, [0], 1)",
+        "torch.convolution(images, kernel, None, [2], [1], [1], True, [1], 1)",
+        "torch.convolution(images, kernel, None, [1, 1, 1], [0], [1], False, [0], 1)",
+        "torch.convolution(images, kernel[0], None, [1], [0], [1], False, [0], 1)",
+        "torch.convolution(images[0, 0, 0], kernel, None, [1], [0], [1], False, [0], 1)",
+    ],
+)
+@on_device
+def test_a_convolution_without_cudnn_ends_as_on_the_cpu(call):
+    torch.backends.cudnn.enabled = False
+    found = []
+    for device in ("cpu", "cuda"):
+        names = {"images": torch.ones(2, 1, 5, 5), "kernel": torch.ones(1, 1, 3, 3)}
+        names = {name: value.to(device) for name, value in names.items()}
+        try:
+            result = eval(call, {"torch": torch, "nn": nn, "F": F, "device": device, **names})
+        except RuntimeError as error:
+            result = str(error)
+        found.append(result.tolist() if torch.is_tensor(result) else result)
+    assert found[1] == found[0]
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -66,8 +66,10 @@ Tensor nanmedian(const Tensor& self) {
 Tensor masked_select(const Tensor& self, const Tensor& mask) {
   check_devices_of("aten::masked_select", "", self, mask);
   TORCH_CHECK(mask.scalar_type() == at::kBool, "masked_select: expected BoolTensor for mask");
-  const auto [where, what] = at::expand_outplace(mask.dim() == 0 ? mask.unsqueeze(0) : mask,
-                                                 self.dim() == 0 ? self.unsqueeze(0) : self);
+  // In variables, since what needs no expanding comes back borrowed.
+  const Tensor chosen = mask.dim() == 0 ? mask.unsqueeze(0) : mask;
+  const Tensor values = self.dim() == 0 ? self.unsqueeze(0) : self;
+  const auto [where, what] = at::expand_outplace(chosen, values);
   return at::index(*what, {*where});
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "rules.h"
 
@@ -11,14 +12,46 @@ namespace {
 
 bool by_cudnn() { return at::globalContext().userEnabledCuDNN(); }
 
+// ATen/native/Convolution.cpp, expand_param_if_needed: one number counts for every dimension.
+std::vector<int64_t> for_each_dimension(const c10::IValue& numbers, int64_t dimensions) {
+  const std::vector<int64_t> given = numbers.toIntVector();
+  return given.size() == 1 && dimensions > 0 ? std::vector<int64_t>(dimensions, given[0]) : given;
+}
+
+// How a kernel goes over one or two dimensions.
+struct Steps {
+  std::vector<int64_t> stride, padding, dilation;
+
+  Steps(Arguments lists, int64_t dimensions)
+      : stride(for_each_dimension(lists[0], dimensions)),
+        padding(for_each_dimension(lists[1], dimensions)),
+        dilation(for_each_dimension(lists[2], dimensions)) {}
+
+  // False where PyTorch will refuse them.
+  bool fit(int64_t dimensions) const {
+    const auto at_least_one = [](const std::vector<int64_t>& numbers) {
+      return std::all_of(numbers.begin(), numbers.end(), [](int64_t n) { return n >= 1; });
+    };
+    const auto size = static_cast<size_t>(dimensions);
+    return stride.size() == size && padding.size() == size && dilation.size() == size &&
+        at_least_one(stride) && at_least_one(dilation);
+  }
+};
+
+// False where cuDNN is at work, nothing is to be done, or the call will be refused.
+bool lays_out(const at::Tensor& input, const at::Tensor& weight, const Steps& steps) {
+  return !by_cudnn() && (input.dim() == 3 || input.dim() == 4) && weight.dim() == input.dim() &&
+      input.numel() > 0 && weight.numel() > 0 && steps.fit(input.dim() - 2);
+}
+
 // ATen/native/cuda/ConvolutionMM2d.cu, requires_columns: what works on single positions reads its input
 // as it is.
-bool pointwise(const at::Tensor& weight, at::IntArrayRef stride, at::IntArrayRef padding,
-               at::IntArrayRef dilation) {
+bool pointwise(const at::Tensor& weight, const Steps& steps) {
   const auto all = [](at::IntArrayRef numbers, int64_t value) {
     return std::all_of(numbers.begin(), numbers.end(), [&](int64_t n) { return n == value; });
   };
-  return all(weight.sizes().slice(2), 1) && all(stride, 1) && all(padding, 0) && all(dilation, 1);
+  return all(weight.sizes().slice(2), 1) && all(steps.stride, 1) && all(steps.padding, 0) &&
+      all(steps.dilation, 1);
 }
 
 // The elements of each sample's positions, of one or two dimensions.
@@ -60,22 +93,26 @@ bool normalised_by_cudnn(const at::Tensor& input) { return by_cudnn() && input.d
 void for_convolution(Arguments arguments, Scratch& scratch) {
   const at::Tensor& input = arguments[0].toTensor();
   const at::Tensor& weight = arguments[1].toTensor();
-  if (by_cudnn() || (input.dim() != 3 && input.dim() != 4)) {
-    return;
-  }
+  const int64_t dimensions = input.dim() - 2;
+  const Steps steps(arguments.slice(3, 3), dimensions);
   const bool transposed = arguments[6].toBool(), biased = arguments[2].isTensor();
-  const auto stride = arguments[3].toIntVector(), padding = arguments[4].toIntVector(),
-             dilation = arguments[5].toIntVector(), more = arguments[7].toIntVector();
-  if (!transposed && pointwise(weight, stride, padding, dilation)) {
+  const std::vector<int64_t> more = for_each_dimension(arguments[7], dimensions);
+  if (!lays_out(input, weight, steps) || more.size() != static_cast<size_t>(dimensions) ||
+      (!transposed && pointwise(weight, steps))) {
     return;
   }
   const int64_t kernel = weight.numel() / weight.size(0);
   int64_t columns = 1;
-  for (int64_t i = 0; i < input.dim() - 2; ++i) {
-    const int64_t reach = dilation[i] * (weight.size(2 + i) - 1) + 1;
-    columns *= transposed
-        ? (input.size(2 + i) - 1) * stride[i] - 2 * padding[i] + reach + more[i]
-        : (input.size(2 + i) + 2 * padding[i] - reach) / stride[i] + 1;
+  for (int64_t i = 0; i < dimensions; ++i) {
+    const int64_t reach = steps.dilation[i] * (weight.size(2 + i) - 1) + 1;
+    const int64_t room = input.size(2 + i) + 2 * steps.padding[i] - reach;
+    const int64_t places = transposed
+        ? (input.size(2 + i) - 1) * steps.stride[i] - 2 * steps.padding[i] + reach + more[i]
+        : (room < 0 ? 0 : room / steps.stride[i] + 1);
+    if (places < 1) {
+      return;  // will be refused
+    }
+    columns *= places;
   }
   take(scratch, kernel * (transposed ? positions(input) : columns) * input.element_size());
   if (transposed && biased) {
@@ -88,9 +125,8 @@ void for_convolution_backward(Arguments arguments, Scratch& scratch) {
   const at::Tensor& input = arguments[1].toTensor();
   const at::Tensor& weight = arguments[2].toTensor();
   take_copy(scratch, arguments[0]);
-  if (by_cudnn() || (input.dim() != 3 && input.dim() != 4) ||
-      pointwise(weight, arguments[4].toIntVector(), arguments[5].toIntVector(),
-                arguments[6].toIntVector())) {
+  const Steps steps(arguments.slice(4, 3), input.dim() - 2);
+  if (!lays_out(input, weight, steps) || gradient.numel() == 0 || pointwise(weight, steps)) {
     return;
   }
   const bool transposed = arguments[7].toBool();
