@@ -261,6 +261,64 @@ def test_tensors_are_equal_where_every_element_is():
 
 
 @on_device
+def test_a_tensor_equals_itself_whatever_its_values_are():
+    x = torch.randn(20_000_000, device="cuda")
+    assert torch.equal(x, x)
+    assert torch.equal(x[1:], x[1:])
+    with pytest.raises(RuntimeError, match="not known"):
+        torch.equal(x[1:], x[:-1])
+    nan = torch.full((3,), float("nan"), device="cuda")
+    assert torch.equal(nan, nan)  # as cuda_equal has it; the CPU looks for them
+    assert not torch.equal(nan, nan.clone())
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "float16"])
+@on_device
+def test_the_median_of_nothing_is_what_the_cpu_makes_of_no_number(dtype):
+    x = torch.zeros(0, dtype=getattr(torch, dtype))
+    for name in ("median", "nanmedian"):
+        there = getattr(x.cuda(), name)()
+        assert there.dtype == x.dtype
+        torch.testing.assert_close(there.cpu(), getattr(x, name)(), equal_nan=True)
+
+
+@pytest.mark.parametrize("function", ["unique", "unique_consecutive"])
+@on_device
+def test_counts_are_known_however_much_room_they_were_given(function):
+    few = getattr(torch.zeros(10, dtype=torch.uint8, device="cuda"), function)(return_counts=True)
+    assert [found.tolist() for found in few] == [[0], [10]]
+    x = torch.zeros(9_000_000, dtype=torch.uint8, device="cuda")
+    before = torch.cuda.memory_allocated()
+    values, counts = getattr(x, function)(return_counts=True)
+    assert (values.tolist(), (counts + 1).tolist()) == ([0], [9_000_001])
+    assert torch.cuda.memory_allocated() - before == 9_000_448 + 72_000_000
+
+
+@on_device
+def test_counts_are_known_where_their_room_is_more_than_may_be_real():
+    x = torch.zeros(40_000_000, dtype=torch.uint8, device="cuda")
+    torch.cuda.reset_peak_memory_stats()
+    values, counts = x.unique_consecutive(return_counts=True)
+    assert (values.tolist(), counts.tolist()) == ([0], [40_000_000])
+    assert torch.cuda.max_memory_allocated() > 400_000_000
+
+
+@on_device
+def test_different_values_of_bool_are_counted_without_a_sort():
+    x = torch.zeros(1_000_000, dtype=torch.bool, device="cuda")
+    x[::4] = True
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    values, counts = x.unique(return_counts=True)
+    assert values.tolist() == [False, True]
+    assert counts.tolist() == [750_000, 250_000]
+    assert torch.cuda.memory_allocated() - before == 2 * 512
+    assert torch.cuda.max_memory_allocated() - before < 16_384
+    assert x[:8].unique(return_inverse=True)[1].tolist() == [1, 0, 0, 0] * 2
+    assert (~x[1:3]).unique().tolist() == [True]
+
+
+@on_device
 def test_attention_lays_out_heads_after_the_sequence_and_joins_them_without_a_copy():
     x = torch.randn(2, 4, 16, 8, device="cuda", requires_grad=True)
     y = F.scaled_dot_product_attention(x, x, x).transpose(1, 2)

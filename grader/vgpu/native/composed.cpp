@@ -9,6 +9,7 @@
 
 #include "cub.h"
 #include "fallback.h"
+#include "memory.h"
 #include "scratch.h"
 #include "special.h"
 
@@ -25,13 +26,21 @@ void check_devices_of(const char* name, const char* overload, const Values&... v
   check_call(op, torch::jit::Stack{values...});
 }
 
-// ATen/native/cuda/Equal.cpp, cuda_equal.
+// True where two tensors show the same elements of one storage.
+bool same_elements(const Tensor& self, const Tensor& other) {
+  return self.is_alias_of(other) && self.storage_offset() == other.storage_offset() &&
+      self.dtype() == other.dtype() && self.strides() == other.strides() &&
+      self.is_conj() == other.is_conj() && self.is_neg() == other.is_neg();
+}
+
+// ATen/native/cuda/Equal.cpp, cuda_equal: a tensor equals itself, and what is not a number in it too.
 bool equal(const Tensor& self, const Tensor& other) {
   check_devices_of("aten::equal", "", self, other);
   if (self.sizes() != other.sizes()) {
     return false;
   }
-  return self.numel() == 0 || at::eq(self, other).all().item<bool>();
+  return self.numel() == 0 || same_elements(self, other) ||
+      at::eq(self, other).all().item<bool>();
 }
 
 // ATen/native/TensorAdvancedIndexing.cpp, count_nonzero_cuda.
@@ -40,7 +49,7 @@ Tensor count_nonzero(const Tensor& self, at::IntArrayRef dimensions) {
 }
 
 Tensor nan_of(const Tensor& self) {
-  return at::full({}, std::numeric_limits<float>::quiet_NaN(), self.options());
+  return at::full({}, std::numeric_limits<float>::quiet_NaN()).to(self.options());
 }
 
 // ATen/native/cuda/Sorting.cpp, median_impl: all is sorted, and what is not a number comes last.
@@ -101,12 +110,23 @@ Tensor isin(const Tensor& self, const Tensor& others, bool unique, bool invert) 
   return out.copy_(unique ? mask.slice(0, 0, self.numel()).view_as(out) : at::index(mask, {order}));
 }
 
-// A result that was given room for every element before it was known how many there are.
-Tensor with_room(const Tensor& host, int64_t room) {
+// A result that was given room for every element before it was known how many there are. Only the part
+// that it uses costs the host memory. Where even the addresses of the room cannot be opened, the room
+// goes with the scratch, and the result is as large as it has to be.
+Tensor with_room(const Tensor& host, int64_t room, Scratch& scratch) {
   Tensor device = empty_on_device({room}, {1}, host.scalar_type());
   device.resize_(host.sizes());
-  on_host(device).copy_(host);
-  return device;
+  Block* block = block_of(device);
+  if (block == nullptr || make_real(*block, host.nbytes())) {
+    host_alias(device).copy_(host);
+    return device;
+  }
+  if (host.nbytes() > real_limit()) {
+    set_unknown(*block);
+    return device;
+  }
+  scratch.push_back(device.storage().set_data_ptr(c10::DataPtr(nullptr, device.device())));
+  return to_device(host);
 }
 
 Tensor nothing(const Tensor& like) { return at::empty({0}, like.options().dtype(at::kLong)); }
@@ -116,19 +136,36 @@ Tensor nothing(const Tensor& like) { return at::empty({0}, like.options().dtype(
 Uniques among_neighbours(const Tensor& self, const Tensor& values, const Tensor& where,
                          const Tensor& counts, bool counted) {
   const int64_t count = self.numel();
-  const Tensor found = with_room(values, count);
   Scratch scratch;
+  const Tensor found = with_room(values, count, scratch);
   take(scratch, sizeof(int64_t));
-  const Tensor lengths = counted ? with_room(counts, count) : nothing(self);
+  const Tensor lengths = counted ? with_room(counts, count, scratch) : nothing(self);
   take(scratch, counted ? cub::run_length_bytes(count) : cub::unique_bytes(count, self.element_size()));
   return {found, where, lengths};
+}
+
+// ATen/native/cuda/UniqueCub.cu, UniqueCub<bool>: the true values are counted, and so the false ones.
+Uniques unique_of_two(const Tensor& self, bool inverse) {
+  const auto [values, places, counts] = at::_unique2(on_host(self), true, inverse, true);
+  Scratch scratch;
+  take_copy(scratch, self);
+  take(scratch, sizeof(int));
+  {
+    Scratch reduction;
+    take(reduction, cub::count_bytes(self.numel()));
+  }
+  const Tensor found = with_room(values, 2, scratch), lengths = with_room(counts, 2, scratch);
+  return {found, inverse ? to_device(places) : nothing(self), lengths};
 }
 
 // ATen/native/cuda/UniqueCub.cu, unique_cuda_template: all is sorted, with its indices where it is to be
 // told where each element went.
 Uniques unique(const Tensor& self, bool, bool inverse, bool counted) {
-  const auto [values, places, counts] = at::_unique2(on_host(self), true, inverse, counted);
   const int64_t count = self.numel(), index_bytes = inverse ? 8 : 0;
+  if (count > 0 && self.scalar_type() == at::kBool) {
+    return unique_of_two(self, inverse);
+  }
+  const auto [values, places, counts] = at::_unique2(on_host(self), true, inverse, counted);
   if (count == 0) {
     return {to_device(values), to_device(places), to_device(counts)};
   }

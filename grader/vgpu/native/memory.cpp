@@ -203,11 +203,13 @@ Block* block_of(const at::Tensor& tensor) {
   return data < before->data + before->nbytes ? before : nullptr;
 }
 
-bool make_real(Block& block) {
+bool make_real(Block& block) { return make_real(block, block.nbytes); }
+
+bool make_real(Block& block, size_t written_bytes) {
   if (block.values == Values::real) {
     return true;
   }
-  if (block.values == Values::unknown || block.nbytes > real_limit_bytes ||
+  if (block.values == Values::unknown || written_bytes > real_limit_bytes ||
       !arena().open(block.data, block.nbytes)) {
     return false;
   }

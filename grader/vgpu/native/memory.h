@@ -75,8 +75,10 @@ c10::DataPtr allocate(size_t nbytes, at::ScalarType dtype);
 // of another one (DLPack, the pickling of a storage) has the other's block, found by its address.
 Block* block_of(const at::Tensor& tensor);
 
-// True once the values are in memory; false where they cannot be.
+// True once the values are in memory; false where they cannot be. Of a storage that is larger than what
+// will be written to it, the rest costs nothing but addresses.
 bool make_real(Block& block);
+bool make_real(Block& block, size_t written_bytes);
 
 // The CPU tensor over the same bytes, which must be real. It does not own them: resizing it gives it
 // other memory and leaves the device's alone.
