@@ -147,6 +147,37 @@ def test_filling_the_card_with_small_tensors_is_quick_and_small():
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
 
 
+@pytest.mark.parametrize(
+    ("scan", "beside_the_result_mib"),
+    [
+        ("x.cumsum(0)", 16),
+        ("x.cumprod(0, dtype=torch.float32)", 8),
+        ("torch.cumsum(x, 0, out=whole)", 8),
+        ("x.view(1024, 2048).t().cumsum(0)", 32),
+        ("x[::2].cumsum(0)", 8),
+        ("single.cumsum(0)", 0),
+        ("single.logcumsumexp(0)", 0),
+        ("single.view(1024, 2048).t().cumsum(1)", 8),
+        ("whole.cumsum(0, dtype=torch.int32)", 0),
+    ],
+)
+@on_device
+def test_a_scan_converts_and_lays_out_its_input_first(scan, beside_the_result_mib):
+    names = {"torch": torch, "x": torch.ones(1 << 21, dtype=torch.bool, device="cuda")}
+    names["single"] = torch.ones(1 << 21, device="cuda")
+    names["whole"] = torch.ones(1 << 21, dtype=torch.int32, device="cuda")
+    held = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    result = eval(scan, names)
+    if result is names["whole"]:
+        held -= result.nbytes
+    beside = torch.cuda.max_memory_allocated() - held - result.nbytes
+    # What CUB takes for all of a tensor is some KiB.
+    assert 0 <= beside - (beside_the_result_mib << 20) < 65_536
+    whole_by_cub = result.dim() == 1
+    assert (beside > beside_the_result_mib << 20) == whole_by_cub
+
+
 @on_device
 def test_real_memory_is_bounded_and_what_is_beyond_is_only_accounted():
     kept = [torch.rand(4 << 20, device="cuda") for _ in range(40)]

@@ -144,6 +144,31 @@ def test_numbers_follow_the_order_of_memory():
     assert torch.equal(every_other.uniform_(), wanted.view(4, 3).t())
 
 
+@on_device
+def test_a_negative_rate_is_refused_in_pytorchs_words():
+    with pytest.raises(
+        RuntimeError, match="invalid Poisson rate, expected rate to be non-negative"
+    ):
+        torch.poisson(torch.tensor([1.0, -1.0], device="cuda"))
+
+
+@on_device
+def test_a_permutation_takes_what_its_dtype_takes_and_is_refused_in_pytorchs_words():
+    count, taken = 1 << 20, {}
+    for dtype in (torch.int32, torch.int64):
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        found = torch.randperm(count, dtype=dtype, device="cuda")
+        taken[dtype] = torch.cuda.max_memory_allocated() - before
+        assert torch.equal(found.sort().values, torch.arange(count, dtype=dtype, device="cuda"))
+        del found
+    # The result, the range, and the copy that the sort makes of it.
+    assert taken[torch.int64] - taken[torch.int32] == pytest.approx(3 * 4 * count, abs=1 << 20)
+    with pytest.raises(NotImplementedError) as refusal:
+        torch.randperm(4, dtype=torch.bfloat16, device="cuda")
+    assert str(refusal.value) == "\"randperm_out_cuda\" not implemented for 'BFloat16'"
+
+
 @pytest.mark.parametrize(
     "weights", ["-ones", "ones * 0", "ones / 0", "torch.stack([ones, ones * 0])"]
 )

@@ -96,6 +96,19 @@ at::Tensor wrapped(const at::Tensor& index, int64_t size, bool checked) {
   return index.remainder(size);
 }
 
+// The dtype of a scan's result: its out= tensor's, the one asked for, or one that holds sums.
+at::ScalarType type_of_scan(Arguments arguments) {
+  const c10::IValue& last = arguments.back();
+  if (arguments.size() > 2 && last.isTensor()) {
+    return last.toTensor().scalar_type();
+  }
+  if (arguments.size() > 2 && arguments[2].isInt()) {
+    return arguments[2].toScalarType();
+  }
+  const at::ScalarType type = arguments[0].toTensor().scalar_type();
+  return at::isIntegralType(type, /*includeBool=*/true) ? at::kLong : type;
+}
+
 struct LinearIndex {
   at::Tensor index;   // of what lies together in self
   int64_t slice = 1;  // elements of it
@@ -176,12 +189,25 @@ void for_topk(Arguments arguments, Scratch& scratch) {
   pass(cub::scan_by_key_bytes(blocks));
 }
 
-// ATen/native/cuda/ScanUtils.cuh, scan_dim: all of a tensor goes through CUB.
+// ATen/native/ReduceOps.cpp, impl_func_cum_ops, and cuda/ScanUtils.cuh, scan_dim: what is summed is
+// first converted and then made contiguous; all of a tensor goes through CUB.
 void for_scan(Arguments arguments, Scratch& scratch) {
   const at::Tensor& self = arguments[0].toTensor();
-  if (self.dim() > 0 && self.numel() > 0 &&
-      self.numel() == self.size(at::maybe_wrap_dim(arguments[1].toInt(), self.dim()))) {
-    take(scratch, cub::scan_bytes(self.numel(), self.element_size()));
+  if (self.dim() == 0 || self.numel() == 0) {
+    return;
+  }
+  const at::ScalarType type = type_of_scan(arguments);
+  const int64_t width = c10::elementSize(type);
+  bool contiguous = self.is_contiguous();
+  if (type != self.scalar_type()) {
+    take(scratch, self.numel() * width);
+    contiguous = contiguous || !self.is_non_overlapping_and_dense();
+  }
+  if (!contiguous) {
+    take(scratch, self.numel() * width);
+  }
+  if (self.numel() == self.size(at::maybe_wrap_dim(arguments[1].toInt(), self.dim()))) {
+    take(scratch, cub::scan_bytes(self.numel(), width));
   }
 }
 
@@ -196,20 +222,21 @@ void for_nonzero(Arguments arguments, Scratch& scratch) {
   }
 }
 
-// ATen/native/cuda/Randperm.cpp: as many bits as make the same key for two elements improbable.
+// ATen/native/cuda/Randperm.cu: as many bits as make the same key for two elements improbable.
 int64_t bits_of_random_keys(int64_t count) {
   const auto n = static_cast<double>(count);
   return std::min<int64_t>(64, std::ceil(std::log2(n - (6 * n * n + 1) / (12 * std::log(0.9)))));
 }
 
-// ATen/native/cuda/Randperm.cpp: a range, sorted by random keys.
-void take_for_randperm(Scratch& scratch, int64_t count) {
+// ATen/native/cuda/Randperm.cu: a range in the result's dtype, sorted by random keys.
+void take_for_randperm(Scratch& scratch, int64_t count, at::ScalarType type) {
   const int64_t bits = bits_of_random_keys(count);
   const at::ScalarType key = bits <= 32 ? at::kInt : at::kLong;
-  take(scratch, count * index_bytes);
+  const int64_t width = c10::elementSize(type);
+  take(scratch, count * width);
   take(scratch, count * c10::elementSize(key));
   take(scratch, count * c10::elementSize(key));
-  take(scratch, cub::sort_bytes(count, key, index_bytes, bits));
+  take(scratch, cub::sort_bytes(count, key, width, bits));
 }
 
 // ATen/native/cuda/Indexing.cu, index_put_with_sort_kernel: where values add up, indices are sorted.

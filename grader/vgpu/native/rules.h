@@ -26,7 +26,7 @@ void for_topk(Arguments arguments, Scratch& scratch);
 void for_scan(Arguments arguments, Scratch& scratch);
 void for_nonzero(Arguments arguments, Scratch& scratch);
 int64_t bits_of_random_keys(int64_t count);
-void take_for_randperm(Scratch& scratch, int64_t count);
+void take_for_randperm(Scratch& scratch, int64_t count, at::ScalarType type);
 void for_index_put(Arguments arguments, Scratch& scratch);
 void for_embedding_backward(Arguments arguments, Scratch& scratch);
 

@@ -125,8 +125,12 @@ Tensor& randperm(int64_t n, MaybeGenerator given, Tensor& result) {
   if (n == 0) {
     return result;
   }
+  const at::ScalarType type = result.scalar_type();
+  TORCH_CHECK_NOT_IMPLEMENTED(type != at::kBFloat16, "\"randperm_out_cuda\" not implemented for '", type,
+                              "'");
   Scratch scratch;
-  take_for_randperm(scratch, n);
+  take_copy(scratch, result);  // sorted apart where it does not lie together
+  take_for_randperm(scratch, n, type);
   DeviceGenerator& generator = generator_of(given);
   if (!can_be_real(result)) {
     Grid(n).reserve(generator, 2);
@@ -265,6 +269,8 @@ Tensor poisson(const Tensor& self, MaybeGenerator given) {
     return result;
   }
   const Tensor host = host_alias(self);
+  TORCH_CHECK(host.ge(0).all().item<bool>(),
+              "invalid Poisson rate, expected rate to be non-negative");
   if (!(host.max().item<double>() < highest)) {
     host_alias(result).copy_(at::poisson(host, cpu_stand_in(generator, numbers)));
     return result;

@@ -12,14 +12,12 @@ namespace {
 // Kernels that read a contiguous gradient: one that autograd has expanded is copied.
 void for_gradient(Arguments arguments, Scratch& scratch) { take_copy(scratch, arguments[0]); }
 
-// ATen/native/cuda/SoftMax.cu, softmax_backward_cuda_out: the product of gradient and output.
-void for_product_first(Arguments arguments, Scratch& scratch) {
-  const at::Tensor& gradient = arguments[0].toTensor();
-  take(scratch, gradient.numel() * gradient.element_size());
+// As much as the first tensor: ATen/native/cuda/SoftMax.cu, softmax_backward_cuda_out, takes the product
+// of gradient and output; im2col a copy of its input, as recorded.
+void for_as_much_again(Arguments arguments, Scratch& scratch) {
+  const at::Tensor& first = arguments[0].toTensor();
+  take(scratch, first.numel() * first.element_size());
 }
-
-// A copy of the input, as recorded.
-void for_unfold(Arguments arguments, Scratch& scratch) { for_product_first(arguments, scratch); }
 
 }  // namespace
 
@@ -67,11 +65,11 @@ ScratchRule scratch_rule(const std::string& operator_name) {
       {"aten::topk", &for_topk},
       {"aten::cumsum", &for_scan},
       {"aten::cumprod", &for_scan},
-      {"aten::logcumsumexp", &for_scan},
+      {"aten::_logcumsumexp", &for_scan},
       {"aten::nonzero", &for_nonzero},
       {"aten::_index_put_impl_", &for_index_put},
       {"aten::embedding_dense_backward", &for_embedding_backward},
-      {"aten::_softmax_backward_data", &for_product_first},
+      {"aten::_softmax_backward_data", &for_as_much_again},
       {"aten::native_layer_norm_backward", &for_gradient},
       {"aten::max_pool2d_with_indices_backward", &for_gradient},
       {"aten::native_batch_norm", &for_batch_norm},
@@ -79,7 +77,7 @@ ScratchRule scratch_rule(const std::string& operator_name) {
       {"aten::convolution", &for_convolution},
       {"aten::convolution_backward", &for_convolution_backward},
       {"aten::huber_loss", &for_loss},
-      {"aten::im2col", &for_unfold},
+      {"aten::im2col", &for_as_much_again},
   };
   const auto found = rules->find(operator_name);
   return found == rules->end() ? nullptr : found->second;
