@@ -1,6 +1,7 @@
 """What `torch.cuda` tells of a card, read as on a real one, beside the virtual card's own log.
 
-No real card is at hand: the virtual one answers `torch.cuda`, and knows besides what happened.
+The mode was run on a real card (docs/vgpu.md). Here the virtual one answers `torch.cuda`, and knows
+besides what happened.
 """
 
 import pytest
