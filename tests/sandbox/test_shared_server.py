@@ -27,7 +27,8 @@ from tests.sandbox.levels import ROOT, Missing, as_ordinary_user
 pytestmark = pytest.mark.skipif(not FORKS, reason="no fork is safe here")
 
 START = Start(seed=1, card="Tesla T4")
-NUMBERS = itertools.count(1)
+# Far apart, as processes that run the tests side by side have users that follow each other.
+USERS = itertools.count(child_uid() + 20_000, 1000)
 
 
 @pytest.fixture
@@ -40,9 +41,23 @@ def first():
 def sharing(first):
     mine, theirs = door()
     with theirs:
-        first.admit(theirs, child_uid() + next(NUMBERS))
+        first.admit(theirs, next(USERS))
     with Server(unsafe=True, once=True, shared=mine) as second:
         yield second
+
+
+def wait_until_gone(user):
+    """Wait until no process of a user lives."""
+
+    def lives(folder):
+        try:
+            return folder.name.isdigit() and folder.stat().st_uid == user
+        except OSError:
+            return False
+
+    end = time.monotonic() + 20
+    while any(map(lives, Path("/proc").iterdir())) and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def run(child, source):
@@ -108,6 +123,7 @@ def test_threads_that_one_may_start_are_not_taken_by_others_that_come_later(firs
 def test_too_many_threads_end_alike_in_a_shared_server_and_in_an_own_one(first):
     many = THREADS.replace("COUNT", "30")
     limits = Limits(threads=8)
+    wait_until_gone(child_uid())  # those of the tests before, whose threads count
     with first.spawn(START, limits) as own:
         alone = told(own, many)
     with sharing(first) as second, sharing(first), second.spawn(START, limits) as shared:
