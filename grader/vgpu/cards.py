@@ -7,7 +7,7 @@ context and kernels take is an estimate, so their largest tensor may be some hun
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from grader.vgpu.device_memory import MIB, DeviceMemory
@@ -159,21 +159,16 @@ T4 = Card(
         "2 MiB reserved."
     ),
 )
-T4_TODAY = Card(
-    name=T4.name,
+T4_TODAY = replace(
+    T4,
     label="driver 550",
     total_memory=15828320256,
     overhead=124715008,
     unusable=2228224,
-    capability=T4.capability,
-    multi_processor_count=T4.multi_processor_count,
-    max_threads_per_multi_processor=T4.max_threads_per_multi_processor,
-    l2_cache=T4.l2_cache,
-    shared_memory_per_block_optin=T4.shared_memory_per_block_optin,
-    power_watts=T4.power_watts,
     smi_total_mib=15360,
     driver="550.54.15",
     cuda="12.4",
+    exact=False,
     source=(
         "15828320256 bytes under driver 550.54.15 in public test reports; 15360 MiB in "
         "nvidia-smi: https://github.com/robbyant-research/MagicQuill/issues/57. "

@@ -150,10 +150,7 @@ Uniques unique_of_two(const Tensor& self, bool inverse) {
   Scratch scratch;
   take_copy(scratch, self);
   take(scratch, sizeof(int));
-  {
-    Scratch reduction;
-    take(reduction, cub::count_bytes(self.numel()));
-  }
+  pass(cub::count_bytes(self.numel()));
   const Tensor found = with_room(values, 2, scratch), lengths = with_room(counts, 2, scratch);
   return {found, inverse ? to_device(places) : nothing(self), lengths};
 }
@@ -215,10 +212,8 @@ Uniques unique_dim(const Tensor& self, int64_t along, bool, bool inverse, bool c
     const int64_t slices = self.size(along);
     take_copy(indices, self.transpose(along, 0));
     take(indices, slices * 8);
-    Scratch sort;
-    take(sort, slices * 8);
-    sort.clear();
-    take(sort, cub::unique_bytes(slices, 8) + 256);
+    pass(slices * 8);
+    pass(cub::unique_bytes(slices, 8) + 256);
   }
   return {to_device(values), inverse ? to_device(places) : nothing(self),
           counted ? to_device(counts) : nothing(self)};

@@ -225,8 +225,7 @@ void set_grid_limit(int64_t blocks) { grid_limit = blocks; }
 
 Grid::Grid(int64_t count)
     : count(count),
-      threads(std::min(grid_limit, (count + threads_a_block - 1) / threads_a_block) *
-              threads_a_block) {}
+      threads(std::min(grid_limit, divide_up(count, threads_a_block)) * threads_a_block) {}
 
 void pass_over(DeviceGenerator& generator, const Tensor& tensor, int64_t unroll) {
   const auto can_use_32_bits = [&](int64_t count) {

@@ -9,6 +9,7 @@
 
 #include "generator.h"
 #include "memory.h"
+#include "scratch.h"
 
 namespace vgpu {
 
@@ -21,7 +22,7 @@ struct Grid {
   explicit Grid(int64_t count);
 
   // How often each thread draws, for `unroll` elements at a time.
-  int64_t rounds(int64_t unroll) const { return (count - 1) / (threads * unroll) + 1; }
+  int64_t rounds(int64_t unroll) const { return divide_up(count, threads * unroll); }
   Philox reserve(DeviceGenerator& generator, int64_t unroll) const {
     return generator.reserve(rounds(unroll) * 4);
   }

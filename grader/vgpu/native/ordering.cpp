@@ -14,12 +14,6 @@ namespace {
 
 constexpr int64_t index_bytes = 8;
 
-// Take these bytes and give them back at once.
-void pass(int64_t nbytes) {
-  Scratch scratch;
-  take(scratch, nbytes);
-}
-
 // ATen/native/cuda/SortStable.cu, launch_stable_sort_kernel: one sort for each long segment; few
 // segments are sorted together by value and then by segment; many by segments.
 void take_for_segments(Scratch& scratch, at::ScalarType type, int64_t segments, int64_t length) {

@@ -168,14 +168,13 @@ void multinomial_with_replacement(Tensor& result, const Tensor& self, int64_t sa
   const Tensor weights = self.dim() == 1 ? self.unsqueeze(0) : self;
   const int64_t rows = weights.size(0), categories = weights.size(1);
   const int64_t rows_at_once = std::min(rows, most_rows);
-  const int64_t threads = (samples + threads_a_block - 1) / threads_a_block * threads_a_block;
+  const int64_t threads = divide_up(samples, threads_a_block) * threads_a_block;
   Scratch scratch;
   for (int copies = 0; copies < 3; ++copies) {  // the weights, their shares, the running sums
     take(scratch, self.nbytes());
   }
   result.resize_(self.dim() == 1 ? at::IntArrayRef{samples} : at::IntArrayRef{rows, samples});
-  const Philox sequence =
-      generator_of(generator).reserve(((rows - 1) / rows_at_once + 1) * 4);
+  const Philox sequence = generator_of(generator).reserve(divide_up(rows, rows_at_once) * 4);
   if (!can_be_real(self) || !can_be_real(result)) {
     set_unknown(*block_of(result));
     return;

@@ -27,6 +27,11 @@ void take(Scratch& scratch, size_t nbytes) {
   }
 }
 
+void pass(size_t nbytes) {
+  Scratch scratch;
+  take(scratch, nbytes);
+}
+
 void take_copy(Scratch& scratch, const c10::IValue& argument) {
   if (argument.isTensor() && argument.toTensor().defined() &&
       !argument.toTensor().is_contiguous()) {

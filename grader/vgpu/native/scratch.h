@@ -16,6 +16,9 @@ using ScratchRule = void (*)(c10::ArrayRef<c10::IValue> arguments, Scratch& scra
 // Take this many bytes, until the scratch goes.
 void take(Scratch& scratch, size_t nbytes);
 
+// Take these bytes and give them back at once.
+void pass(size_t nbytes);
+
 // Take the copy that a kernel makes of a tensor that is not contiguous.
 void take_copy(Scratch& scratch, const c10::IValue& argument);
 
