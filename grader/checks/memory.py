@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from grader.checks.answers import for_all, read_values
 from grader.checks.memory_elsewhere import (
+    Elsewhere,
     applied_elsewhere,
     filled_elsewhere,
     largest_elsewhere,
@@ -255,21 +256,15 @@ class OutOfMemory:
 
     def _not_refused(self, view: SectionView, logs: list[CellLog]) -> Finding:
         peak = max(log.peak_allocated for _, log in logs)
-        values = share(peak, view.card, logs)
-        outcome, code, excerpt = Outcome.FAILED, "memory.not-refused", ""
         ended, elsewhere = _ended_outcome(view), refused_elsewhere(view.card, logs)
-        if ended is not None:
-            outcome, code = ended, "memory.cell-ended"
-        elif elsewhere is not None:
-            outcome, code, excerpt = Outcome.REVIEW, elsewhere.code, grouped(elsewhere.nbytes)
-            values["other"] = elsewhere.other
+        if ended is None and elsewhere is not None:
+            return replace(_to_person(elsewhere, view, logs), evidence=_over_cells(view, logs))
         return Finding(
             check="",
-            outcome=outcome,
-            code=code,
-            values=values,
+            outcome=ended or Outcome.FAILED,
+            code="memory.cell-ended" if ended else "memory.not-refused",
+            values=share(peak, view.card, logs),
             evidence=_over_cells(view, logs),
-            excerpt=excerpt,
         )
 
     def _refused(self, view: SectionView, refused: list[CellLog], logs: list[CellLog]) -> Finding:
@@ -328,24 +323,21 @@ class FillMemory:
 
     def _fills(self, view: SectionView, logs: list[CellLog]) -> Finding:
         ran, log = max(logs, key=lambda item: item[1].peak_allocated)
-        peak, excerpt = log.peak_allocated, ""
-        values = share(peak, view.card, logs)
-        elsewhere = filled_elsewhere(view.card, logs, FILLED_PERCENT)
-        if reaches(peak, usable(view.card, logs), FILLED_PERCENT):
-            outcome, code = Outcome.PASSED, "memory.filled"
-        elif elsewhere is not None:
-            outcome, code, excerpt = Outcome.REVIEW, elsewhere.code, grouped(elsewhere.nbytes)
-            values = {**share(elsewhere.nbytes, view.card, logs), "other": elsewhere.other}
-        else:
-            outcome, code = Outcome.FAILED, "memory.not-filled"
-        return Finding(
+        full = reaches(log.peak_allocated, usable(view.card, logs), FILLED_PERCENT)
+        found = Finding(
             check="fills",
-            outcome=outcome,
-            code=code,
-            values=values,
+            outcome=Outcome.PASSED if full else Outcome.FAILED,
+            code="memory.filled" if full else "memory.not-filled",
+            values=share(log.peak_allocated, view.card, logs),
+        )
+        elsewhere = filled_elsewhere(view.card, logs, FILLED_PERCENT)
+        if not full and elsewhere is not None:
+            found = _to_person(elsewhere, view, logs)
+        return replace(
+            found,
+            check="fills",
             evidence=_over_cells(view, logs),
             cells=(ran.cell.index or 0,),
-            excerpt=excerpt,
         )
 
     def _forward(self, view: SectionView, logs: list[CellLog]) -> Finding:
@@ -368,14 +360,8 @@ class FillMemory:
         enough = reaches(log.peak_allocated, usable(view.card, logs), APPLIED_PERCENT)
         elsewhere = applied_elsewhere(view.card, log.peak_allocated, APPLIED_PERCENT)
         if not enough and elsewhere is not None:
-            return Finding(
-                check="forward",
-                outcome=Outcome.REVIEW,
-                code=elsewhere.code,
-                values={**values, "other": elsewhere.other},
-                cells=cells,
-                excerpt=grouped(elsewhere.nbytes),
-            )
+            found = _to_person(elsewhere, view, logs)
+            return replace(found, check="forward", cells=cells)
         return Finding(
             check="forward",
             outcome=Outcome.PASSED if enough else Outcome.FAILED,
@@ -383,6 +369,17 @@ class FillMemory:
             values=values,
             cells=cells,
         )
+
+
+def _to_person(elsewhere: Elsewhere, view: SectionView, logs: list[CellLog]) -> Finding:
+    """Return the finding for bytes in use at once that may be right elsewhere."""
+    return Finding(
+        check="",
+        outcome=Outcome.REVIEW,
+        code=elsewhere.code,
+        values={**share(elsewhere.nbytes, view.card, logs), "other": elsewhere.other},
+        excerpt=grouped(elsewhere.nbytes),
+    )
 
 
 def _over_cells(view: SectionView, logs: list[CellLog]) -> tuple[Evidence, ...]:
