@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from grader.assignments import assignment_digest, load_assignment
+from grader.checks.inputs import make_ahead
 from grader.gradebook import has_outcome, result_key
 from grader.intake import Refused
 from grader.judge import Judge
@@ -27,6 +28,7 @@ from grader.model import (
     Submission,
     TaskResult,
 )
+from grader.reports.html import make_templates_ahead
 from grader.sandbox.protocol import REAL
 from grader.sandbox.session import FORKS, Server, ServerFailed
 
@@ -283,6 +285,8 @@ class Grading:
             share, self._share = self._share, None  # once; where it failed, an own one follows
             shared = None if share is None else share()
             self._server = start_server(self._settings, few=self._few, shared=shared)
+            make_ahead()  # while the server gets warm
+            make_templates_ahead(self._settings.language)
         judge = Judge(
             self.assignment,
             self._server,

@@ -215,7 +215,7 @@ def simpler_networks(network: tuple[Layer, ...]) -> tuple[tuple[Layer, ...], ...
 
 
 def make_ahead() -> None:
-    """Make the inputs that nearly every submission needs, where there is time to wait for.
+    """Make the inputs that nearly every submission needs, while there is something to wait for.
 
     They are kept, so that no child waits for them later.
     """

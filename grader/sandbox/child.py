@@ -17,7 +17,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 import msgspec
 import numpy
@@ -39,6 +39,7 @@ from grader.sandbox.protocol import (
     Failed,
     FromChild,
     FromJudge,
+    Library,
     ListNames,
     Names,
     ReadGradients,
@@ -55,12 +56,14 @@ from grader.sandbox.siblings import SiblingFinder
 from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import TensorNumbers, encode_value
 from grader.sandbox.warming import REHEARSAL_CARD, put_off_compiler, rehearse, warm
+from grader.sandbox.warming import load as load_library
 
 shield(globals())
 
 MOST_FAILURE_CHARACTERS = 2000
 _format_exception = traceback.format_exception
 _replace = msgspec.structs.replace
+_modules = sys.modules
 
 
 class Messages(Protocol):
@@ -81,6 +84,7 @@ class _Preloaded:
     shell: QuietShell | None = None
     virtual_gpu: Foreign = None
     ours: tuple[tuple[str, Foreign], ...] = ()
+    later: tuple[Library, ...] = get_args(Library)
 
 
 def preload(*, once: bool = False) -> None:
@@ -96,9 +100,8 @@ def preload(*, once: bool = False) -> None:
     _Preloaded.shell = QuietShell.instance()
     _Preloaded.virtual_gpu = find_virtual_gpu()
     warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
-    if once:
-        put_off_compiler()
-    else:
+    put_off_compiler()
+    if not once:
         warm(_Preloaded.shell)
         gc.freeze()  # what is loaded stays; only the rehearsal is to be collected
         rehearse(_Preloaded.shell, Submission(Start(seed=0, card=REHEARSAL_CARD)).answer)
@@ -116,6 +119,14 @@ def preload(*, once: bool = False) -> None:
             f"loading PyTorch and what it uses started threads ({', '.join(started)}), with which "
             "no process can be forked"
         )
+
+
+def load(library: Library) -> None:
+    """Load one more library for all later children; one that cannot be loaded is left to them."""
+    if _Preloaded.shell is not None and library in _Preloaded.later:
+        _Preloaded.later = tuple(other for other in _Preloaded.later if other != library)
+        with contextlib.suppress(Exception):
+            load_library(library, _Preloaded.shell)
 
 
 def _other_threads() -> list[str]:
@@ -214,7 +225,10 @@ class Submission:
         self._gates.begin_cell()
         done = self._cells.run(cell)
         replaced = self._replaced
-        return done if replaced is None else _replace(done, replaced=replaced.names())
+        imported = tuple(name for name in _Preloaded.later if name in _modules)
+        if replaced is None:
+            return done
+        return _replace(done, replaced=replaced.names(), imported=imported)
 
     def _names_of(self, file: str) -> dict[str, Foreign]:
         return self._cells.file(file).state.names

@@ -12,7 +12,15 @@ from grader.sandbox import wire
 from grader.sandbox.audit import Audit
 from grader.sandbox.control import CHILD_FAILED, Ended
 from grader.sandbox.ending import ChildFailed, ChildGone, ServerFailed, read_ending
-from grader.sandbox.protocol import CellDone, Failed, ProtocolError, Ready, RunCell, Start
+from grader.sandbox.protocol import (
+    CellDone,
+    Failed,
+    Library,
+    ProtocolError,
+    Ready,
+    RunCell,
+    Start,
+)
 
 READY_SECONDS = 120.0
 """A fresh process still has to load torch, and to start CUDA for a real card."""
@@ -63,14 +71,28 @@ class ChildSession:
         device: ``virtual``, ``none`` or ``unavailable: CODE``.
     """
 
-    def __init__(self, process: Process, start: Start, limits: Limits) -> None:
+    def __init__(
+        self,
+        process: Process,
+        start: Start,
+        limits: Limits,
+        *,
+        imported: set[Library] | None = None,
+    ) -> None:
         """Send the first message and wait until the child is ready.
+
+        Args:
+            process: the child.
+            start: the first message.
+            limits: what it may use.
+            imported: takes the names of the libraries that cells import.
 
         Raises:
             ServerFailed: it does not get ready; no student code has run yet.
         """
         self._process = process
         self._limits = limits
+        self._imported = set() if imported is None else imported
         self._gone: ChildGone | None = None
         self._log = ""
         self._deadline = time.monotonic() + limits.submission_seconds
@@ -150,6 +172,7 @@ class ChildSession:
             self._end_tampered(f"the child reports a failure of its own: {error}")
         if done.index != cell.index:
             self._end_tampered(f"the child sent cell {done.index} for cell {cell.index}")
+        self._imported.update(done.imported)
         if self._audit is not None:
             contradiction = self._audit.find_contradiction(done.device, mark)
             if done.device is not None and self._audit.limited:

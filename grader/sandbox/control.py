@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from grader.sandbox.protocol import Library
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="plan"):
     """First message to the server: how to prepare.
@@ -16,7 +18,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         readable: files and folders that children may read, absolute and without links.
         packages: folders of packages, to complete `sys.path`.
         covered: a folder inside a readable one of which only `readable` entries may be seen.
-        cache: folder that the preload may write to, for matplotlib's list of fonts; empty for none.
+        cache: folder that the server may write to, for matplotlib's list of fonts; empty for none.
         core: path of the virtual GPU's native core; empty for no virtual GPU.
         uid: user that the first judge's children become where the server is root's.
         once: the server serves one submission or a few, so it does not warm up for more.
@@ -86,11 +88,13 @@ class Fork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         cpu_seconds: processor time of the whole submission.
         memory_bytes: memory beyond what the server holds.
         threads: threads beyond the first.
+        libraries: what to load first, for this child and all later ones.
     """
 
     cpu_seconds: int
     memory_bytes: int
     threads: int
+    libraries: tuple[Library, ...] = ()
 
 
 class Forked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="forked"):

@@ -7,11 +7,13 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Collection
 
 from grader.model import Limits
 from grader.sandbox import control, launch
 from grader.sandbox.account import KEY_BYTES
 from grader.sandbox.ending import ServerFailed
+from grader.sandbox.protocol import Library
 from grader.sandbox.rlimits import LOG_BYTES
 
 START_SECONDS = 120.0
@@ -59,8 +61,12 @@ class ForkServer:
             self._hello = message
         return self._hello
 
-    def fork(self, limits: Limits) -> "ForkedProcess":
+    def fork(self, limits: Limits, libraries: Collection[Library] = ()) -> "ForkedProcess":
         """Return a new child's process.
+
+        Args:
+            limits: what the child may use.
+            libraries: what the server is to have loaded.
 
         Raises:
             ServerGone: the server has ended.
@@ -74,6 +80,7 @@ class ForkServer:
             cpu_seconds=max(1, int(limits.submission_seconds)),
             memory_bytes=limits.memory_bytes,
             threads=limits.threads,
+            libraries=tuple(libraries),
         )
         try:
             with theirs:

@@ -9,6 +9,7 @@ import queue
 import subprocess
 import tempfile
 import threading
+from collections.abc import Collection
 from typing import IO
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from grader.model import Limits
 from grader.sandbox import control, launch, layers
 from grader.sandbox.ending import ServerFailed
+from grader.sandbox.protocol import Library
 from grader.sandbox.rlimits import LOG_BYTES
 
 _CLOSE_SECONDS = 5.0
@@ -55,9 +57,9 @@ class FreshServer:
             card=found.card,
         )
 
-    def fork(self, limits: Limits) -> "FreshProcess":
-        """Return a process for one submission, and start the next."""
-        del limits  # nothing here could hold them but the clock, which the session watches
+    def fork(self, limits: Limits, libraries: Collection[Library] = ()) -> "FreshProcess":
+        """Return a process for one submission, and start the next, which loads what it needs."""
+        del limits, libraries  # nothing here could hold limits but the clock, watched elsewhere
         process, self._next = self._next, FreshProcess(self._core, real=self._real)
         return process
 

@@ -39,7 +39,7 @@ class Jail:
         plan: what the judge asked for.
         active: layers that children will hold.
         missing: why each of the others does not.
-        held: what the server held when it was ready.
+        held: what the server held when it last loaded something.
         trees: gives each child a process tree of its own; None without namespaces.
         ruleset: descriptor of Landlock's rules, the same for every child; -1 without.
         filter: seccomp's program for the first process of a tree; empty where there is no tree.
@@ -64,6 +64,11 @@ class Jail:
         """Whether children hold a layer."""
         return layer in self.active
 
+    def look_at_memory(self) -> None:
+        """Note what the server holds, which bounds what children may hold."""
+        if self.holds(layers.LIMITS):
+            self.held = rlimits.held_by_this_process()
+
 
 def survey(jail: Jail) -> None:
     """Find out, once the preload is done, which layers this machine offers; prepare them.
@@ -74,8 +79,8 @@ def survey(jail: Jail) -> None:
         signal.signal(number, signal.SIG_DFL)
     os.umask(0o077)
     if jail.wants(layers.LIMITS):
-        jail.held = rlimits.held_by_this_process()
         jail.active.append(layers.LIMITS)
+        jail.look_at_memory()
     if jail.wants(layers.USER):
         reason = _why_same_user(jail)
         _offer(jail, layers.USER, not reason, reason)

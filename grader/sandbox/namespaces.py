@@ -14,9 +14,7 @@ from grader.sandbox import kernel, privileges
 OWN_PARENT = "/scratch"
 """Where the child's own folder lies inside the new root."""
 OWN_FOLDER = f"{OWN_PARENT}/own"
-"""The child's own folder; gone with the child."""
-CACHE_FOLDER = "/cache"
-"""Where the preload finds its cache inside the new root."""
+"""The child's own folder, gone with the child; the server has its cache there, which it covers."""
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWCGROUP = 0x02000000
@@ -91,7 +89,7 @@ def build_root(readable: Sequence[str], *, covered: str, cache: str) -> None:
     Args:
         readable: files and folders, absolute and without links.
         covered: a folder inside them of which only entries of `readable` stay visible.
-        cache: folder to mount writable at `CACHE_FOLDER` for the time of the preload; may be empty.
+        cache: folder to mount writable at `OWN_FOLDER`; an empty one if there is none.
     """
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)  # nothing goes back to the system's mounts
     _mount("stage", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "size=64k,mode=755")  # noqa: S108
@@ -111,10 +109,12 @@ def build_root(readable: Sequence[str], *, covered: str, cache: str) -> None:
             Path(_NEW + link).symlink_to(Path(_OLD + link).readlink())
     for device in _DEVICES:
         _bind(f"/dev/{device}", f"/dev/{device}")
-    if cache:
-        _bind(cache, CACHE_FOLDER)
     for name in ("/proc", "/tmp", OWN_FOLDER, _OLD):  # noqa: S108
         Path(_NEW + name).mkdir(exist_ok=True, parents=True)
+    if cache:
+        _bind(cache, OWN_FOLDER)
+    else:
+        _mount("cache", _NEW + OWN_FOLDER, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "size=8m")
     _mount("proc", _NEW + "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     _pivot(_NEW, _NEW + _OLD)
     _unmount(_OLD)
@@ -122,17 +122,15 @@ def build_root(readable: Sequence[str], *, covered: str, cache: str) -> None:
 
 
 def close_root() -> None:
-    """Make the root read-only, once the preload has written what it wanted.
+    """Make the root read-only, but for the server's cache.
 
     Else one child could leave a note there for the next.
     """
-    if Path(CACHE_FOLDER).exists():
-        _unmount(CACHE_FOLDER)
     _read_only("/", recursive=False)
 
 
 def take_own_folder(size_bytes: int, *, own_user: bool) -> None:
-    """Give this process a private empty folder, and take /proc away.
+    """Give this process a private empty folder in place of the server's cache; take /proc away.
 
     In a mount namespace of its own, so that the folder disappears with the process.
 

@@ -23,6 +23,9 @@ class ProtocolError(Exception):
 REAL = "real"
 """In place of a card's name: the machine's own card."""
 
+Library = Literal["matplotlib", "pandas", "torch._dynamo"]
+"""Modules that take long to load, and that not every submission needs: `CellDone.imported`."""
+
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="start"):
     """First message: what every cell of the submission needs.
@@ -392,6 +395,7 @@ class CellDone(
         backward: backward runs, at most 8 kept.
         backward_count: how many there were.
         replaced: functions of Python and PyTorch in whose place stands something else by now.
+        imported: libraries that have been imported by now, and were not there at the start.
     """
 
     index: int
@@ -407,6 +411,7 @@ class CellDone(
     backward: tuple[BackwardRun, ...] = ()
     backward_count: int = 0
     replaced: tuple[str, ...] = ()
+    imported: tuple[Library, ...] = ()
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="names"):

@@ -16,12 +16,13 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NoReturn
 
 from grader.sandbox import control, heap, jail, layers, namespaces, privileges, rlimits
 from grader.sandbox.device import hide_card
-from grader.sandbox.protocol import Start
+from grader.sandbox.protocol import Library, Start
 from grader.sandbox.wire import Channel, Gone
 
 _HALF_BUILT = 96
@@ -49,11 +50,7 @@ def main(control_fd: str) -> None:
         _enter_namespaces(prepared)
     device = _preload(prepared)
     jail.survey(prepared)
-    _ensure_one_thread()
-    if plan.once:
-        gc.freeze()
-    else:
-        heap.settle()
+    _settle(prepared)
     gc.enable()
     hello = control.Hello(
         layers=tuple(name for name in layers.ALL if prepared.holds(name)),
@@ -64,6 +61,15 @@ def main(control_fd: str) -> None:
     )
     Server(connection, prepared, hello).serve()
     os._exit(0)  # torch takes its time to leave
+
+
+def _settle(prepared: jail.Jail) -> None:
+    """Make sure that what has been loaded can be forked, and make forks of it cheap."""
+    _ensure_one_thread()
+    if prepared.plan.once:
+        gc.freeze()
+    else:
+        heap.settle()
 
 
 def _lower_core_files() -> None:
@@ -127,14 +133,9 @@ def _exit_code_of(pid: int) -> int:
 
 def _preload(prepared: jail.Jail) -> str:
     """Load everything children need; return the state of the device."""
-    inside = prepared.holds(layers.NAMESPACES)
-    cache = namespaces.CACHE_FOLDER if inside and prepared.plan.cache else prepared.plan.cache
-    if cache:
-        os.environ["MPLCONFIGDIR"] = cache
     device = _install_device(prepared.plan.core)
     importlib.import_module("grader.sandbox.child").preload(once=prepared.plan.once)
-    os.environ.pop("MPLCONFIGDIR", None)
-    if inside:
+    if prepared.holds(layers.NAMESPACES):
         namespaces.close_root()
         os.environ["HOME"] = os.environ["TMPDIR"] = namespaces.OWN_FOLDER
     tempfile.tempdir = None  # found anew by each child
@@ -188,6 +189,7 @@ class Server:
         self._poll = select.poll()
         self._judges: dict[int, _Judge] = {}
         self._children: dict[int, _Child] = {}
+        self._loaded: set[Library] = set()
         self._first = self._admit(_Judge(connection, prepared.plan.uid))
 
     def serve(self) -> None:
@@ -248,6 +250,7 @@ class Server:
     def _fork(
         self, judge: "_Judge", fork: control.Fork, socket_fd: int, log_fd: int, key_fd: int
     ) -> None:
+        self._load(fork.libraries)
         trees = self._jail.trees
         if trees is not None:
             trees.before_fork()
@@ -262,6 +265,25 @@ class Server:
         self._children[pidfd] = _Child(judge, pid, pidfd, fork)
         self._poll.register(pidfd, select.POLLIN)
         judge.tell(control.encode(control.Forked(pid=pid)), pidfd)
+
+    def _load(self, libraries: Sequence[Library]) -> None:
+        """Load what a judge's submissions turn out to need, once.
+
+        Raises:
+            RuntimeError: with what has been loaded, this process cannot fork any more.
+        """
+        new = [library for library in libraries if library not in self._loaded]
+        if not new:
+            return
+        self._loaded.update(new)
+        child = importlib.import_module("grader.sandbox.child")
+        cache = self._jail.plan.cache
+        os.environ["MPLCONFIGDIR"] = namespaces.OWN_FOLDER if self._jail.trees else cache
+        for library in new:
+            child.load(library)
+        del os.environ["MPLCONFIGDIR"]
+        _settle(self._jail)
+        self._jail.look_at_memory()
 
     def _reap(self, pidfd: int) -> None:
         child = self._children.pop(pidfd)

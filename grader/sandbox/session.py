@@ -26,7 +26,7 @@ from grader.sandbox.child_session import ChildSession, Process
 from grader.sandbox.ending import ChildFailed, ChildGone, ServerFailed
 from grader.sandbox.forking import ForkServer, OwnForkServer, ServerGone, door
 from grader.sandbox.fresh import FreshServer
-from grader.sandbox.protocol import Start
+from grader.sandbox.protocol import Library, Start
 from grader.vgpu.build import Unavailable, ensure
 
 __all__ = ["FORKS", "ChildFailed", "ChildGone", "ChildSession", "Server", "ServerFailed", "door"]
@@ -69,6 +69,9 @@ class Server:
         self._use_layers = use_layers
         self._real = real
         self._fork = fork and not real
+        self._imported: set[Library] = set()  # by children
+        self._loaded: set[Library] = set()  # by the server
+        self._feared: set[Library] = set()
         self._core, self._unavailable = _find_core() if device and not real else ("", "")
         with contextlib.suppress(OSError, AttributeError):
             privileges.hide_memory()  # a child of the same user may not look into the judge
@@ -159,9 +162,12 @@ class Server:
 
         def fork() -> Process:
             self.wait()
-            return self._process.fork(limits)
+            wanted = self._imported - self._feared
+            process = self._process.fork(limits, wanted)
+            self._loaded = wanted
+            return process
 
-        return ChildSession(self._twice_at_most(fork), start, limits)
+        return ChildSession(self._twice_at_most(fork), start, limits, imported=self._imported)
 
     def close(self) -> None:
         """End the server and whatever lives in it."""
@@ -192,6 +198,8 @@ class Server:
             raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error
 
     def _restart(self) -> None:
+        self._feared |= self._imported - self._loaded  # one may be what the server has died of
+        self._loaded = set()
         self._process.close()
         self._process = self._start()
 

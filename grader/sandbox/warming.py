@@ -1,6 +1,7 @@
-"""Does once, before any fork, what torch, pandas and matplotlib otherwise do in every child."""
+"""Does once, before a fork, what torch and other libraries otherwise do in every child."""
 
 import collections.abc
+import importlib
 import io
 import linecache
 import numbers
@@ -21,6 +22,7 @@ from grader.sandbox.protocol import (
     FromChild,
     FromJudge,
     Layer,
+    Library,
     ListNames,
     ReadGradients,
     ReadValues,
@@ -33,25 +35,43 @@ from grader.sandbox.untouched import Foreign
 _CELL = """
 import random, math, collections, itertools, functools, typing, dataclasses, warnings, copy, time
 import numpy as np
-import pandas as pd
-import matplotlib.pyplot as plt
 import torch
 from torch import nn, optim
 import torch.nn.functional as F
 from torch.utils.data import Dataset, DataLoader, TensorDataset
 model = nn.Sequential(nn.Linear(3, 5), nn.Sigmoid(), nn.Linear(5, 2))
-optimizer = optim.Adam(model.parameters(), lr=0.1)
 F.mse_loss(model(torch.ones(4, 3)), torch.ones(4, 2))
-for parameter in model.parameters():
-    parameter.grad = torch.zeros_like(parameter)
-optimizer.step()
-optim.SGD(model.parameters(), lr=0.1).step()
 torch.heaviside(torch.cat((torch.ones(1), torch.zeros(1)), 0), torch.tensor([0.0]))
 copy.deepcopy(model).load_state_dict(model.state_dict())
-frame = pd.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0]})
-print(model, torch.ones(2, 2), frame)
-frame
+print(model, torch.ones(2, 2))
+torch.ones(2)
 """
+_LIBRARY_CELLS: dict[Library, str] = {
+    "matplotlib": """
+import matplotlib.pyplot as plt
+figure, axes = plt.subplots()
+axes.plot([0, 1], label="x")
+axes.set_title("x")
+axes.legend()
+figure.canvas.draw()
+plt.close(figure)
+""",
+    "pandas": """
+import pandas as pd
+frame = pd.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0]})
+print(frame)
+frame
+""",
+    # The compiler: optimizers ask it for leave, whether anything is compiled or not.
+    "torch._dynamo": """
+import torch
+model = torch.nn.Linear(3, 5)
+for parameter in model.parameters():
+    parameter.grad = torch.zeros_like(parameter)
+torch.optim.Adam(model.parameters(), lr=0.1).step()
+torch.optim.SGD(model.parameters(), lr=0.1).step()
+""",
+}
 
 _cuda: Foreign = torch.cuda
 
@@ -119,30 +139,49 @@ print(loss, loss.grad_fn, a.grad)
 def warm(shell: QuietShell) -> None:
     """Run what a first cell usually runs, and throw it away.
 
-    Without it a child loses between one and two seconds to imports that torch puts off and to the
-    list of fonts. No backward runs here: its first run starts a thread for each device, and a
+    No backward runs here: its first run starts a thread for each device, and a
     server with a second thread must not fork (`Engine::start_device_threads`, PyTorch v2.13,
     torch/csrc/autograd/engine.cpp).
     """
-    _draw()
+    with _without_device():
+        torch.manual_seed(0)
+    _run(shell, _CELL, "%%time\nlen('')", "!ls", " len('')")
+    numpy.random.default_rng(0)
+    _ask_abstract_classes()
+
+
+def load(library: Library, shell: QuietShell) -> None:
+    """Load a library and run what is usually done with it first.
+
+    Raises:
+        Exception: it cannot be loaded, for whatever reason.
+    """
+    _run(shell, _LIBRARY_CELLS[library])
+    if library == "matplotlib":
+        _forget_fonts()
+    _ask_abstract_classes()
+
+
+def _run(shell: QuietShell, *cells: str) -> None:
+    """Run cells and throw away what they print and bind.
+
+    Raises:
+        Exception: a cell did.
+    """
     saved = sys.stdout, sys.stderr, sys.modules["__main__"]
     sys.stdout = sys.stderr = io.StringIO()
     state = FileState(shell)
+    run_cell: Foreign = shell.run_cell
     try:
         state.enter()
-        run_cell: Foreign = shell.run_cell
         with _without_device():
-            result = run_cell(_CELL, store_history=True)
-            torch.manual_seed(0)
-        for special in ("%%time\nlen('')", "!ls", " len('')"):
-            run_cell(special, store_history=True)
-        result.raise_error()
+            results = [run_cell(cell, store_history=True) for cell in cells]
+        for result in results:
+            result.raise_error()
     finally:
         state.leave()
         sys.stdout, sys.stderr, sys.modules["__main__"] = saved
         _forget(shell)
-    numpy.random.default_rng(0)
-    _ask_abstract_classes()
 
 
 def rehearse(shell: QuietShell, answer: Callable[[FromJudge], FromChild]) -> None:
@@ -233,7 +272,7 @@ def _forget(shell: QuietShell) -> None:
 
 
 def _ask_abstract_classes() -> None:
-    """Ask what torch's layers and pandas ask of plain values, once nothing is registered any more.
+    """Ask what torch's layers and pandas ask of plain values, once nothing more is registered.
 
     The first answer of an abstract class looks through all classes below it, some hundreds, and
     takes up to 3 ms in a child, which copies their pages; the next ones come from its cache.
@@ -259,23 +298,13 @@ def put_off_compiler() -> None:
         setattr(wrapped, "__dynamo_disable", wrapped)  # noqa: B010 - a class would mangle the name
 
 
-def _draw() -> None:
-    """Draw a figure: the list of fonts is made with the first text.
+def _forget_fonts() -> None:
+    """Drop the fonts that drawing has loaded, but not the list of them.
 
-    The fonts themselves are dropped: matplotlib lets each fork drop them, which costs every child
-    more than reading one costs the few that draw.
+    matplotlib lets each fork drop them, which costs every child more than reading one costs the few
+    that draw.
     """
-    import matplotlib
-    from matplotlib import font_manager, pyplot
-
-    matplotlib.use("Agg")
-    figure, axes = pyplot.subplots()
-    axes.plot([0, 1], label="x")
-    axes.set_title("x")
-    axes.legend()
-    figure.canvas.draw()
-    pyplot.close(figure)
-    fonts: Foreign = font_manager
+    fonts: Foreign = importlib.import_module("matplotlib.font_manager")
     forget = getattr(getattr(fonts, "_get_font", None), "cache_clear", None)
     if forget is not None:
         forget()

@@ -23,6 +23,7 @@ from grader.reports.tally import ClassTally
 _HERE = Path(__file__).parent / "templates"
 _PIECES_TOGETHER = 500
 """Pieces of a template that are handed on together."""
+_PAGE = "student.html.j2"
 _MOST_KEPT = 1024
 _LARGEST_KEPT = 16 << 10
 """How many drawings a process keeps, and the bytes of evidence that one of them shows at most."""
@@ -105,9 +106,15 @@ def _macros(language: str) -> Any:  # noqa: ANN401  # a template's own names
     return _environment().get_template("figures.html.j2").make_module(_values(language))
 
 
+def make_templates_ahead(language: str) -> None:
+    """Compile what submissions' pages are drawn with, while there is something to wait for."""
+    _environment().get_template(_PAGE)
+    _macros(language)
+
+
 def render_report(report: Report, assignment: Assignment, *, language: str) -> str:
     """Return a submission's page; staff notes are not in it."""
-    template = _environment().get_template("student.html.j2")
+    template = _environment().get_template(_PAGE)
     return template.render(
         page=view_report(report, assignment, language),
         drawn=lambda evidence: _draw_evidence(evidence, language),
