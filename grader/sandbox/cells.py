@@ -40,20 +40,23 @@ class File:
 
 
 class CellRunner:
-    """Runs cells; one for the life of the child."""
+    """Runs cells; one for the life of the child.
+
+    Attributes:
+        output_bytes: what is kept of a cell's output.
+    """
 
     def __init__(
         self,
         shell: QuietShell,
         *,
-        output_bytes: int,
         stopwatch: Stopwatch,
         missing: MissingFinder,
         device: Device,
         recorder: BackwardRecorder,
     ) -> None:
         self._shell = shell
-        self._output_bytes = output_bytes
+        self.output_bytes = 0
         self._stopwatch = stopwatch
         self._missing = missing
         self._device = device
@@ -69,7 +72,7 @@ class CellRunner:
     def run(self, cell: RunCell) -> CellDone:
         """Run a cell."""
         file = self.file(cell.file)
-        writer = BoundedWriter(self._output_bytes)
+        writer = BoundedWriter(self.output_bytes)
         shell = self._shell
         shell.commands = []
         shell.cell_tree = None

@@ -82,7 +82,7 @@ class _Preloaded:
     """What the warm server made for its children."""
 
     shell: QuietShell | None = None
-    virtual_gpu: Foreign = None
+    submission: "Submission | None" = None
     ours: tuple[tuple[str, Foreign], ...] = ()
     later: tuple[Library, ...] = get_args(Library)
 
@@ -97,22 +97,27 @@ def preload(*, once: bool = False) -> None:
         RuntimeError: a second thread runs afterwards, with which a fork is not safe.
     """
     torch.set_num_threads(1)
-    _Preloaded.shell = QuietShell.instance()
-    _Preloaded.virtual_gpu = find_virtual_gpu()
+    shell = _Preloaded.shell = QuietShell.instance()
+    virtual_gpu = find_virtual_gpu()
     warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
     put_off_compiler()
     if not once:
-        warm(_Preloaded.shell)
+        warm(shell)
         gc.freeze()  # what is loaded stays; only the rehearsal is to be collected
-        rehearse(_Preloaded.shell, Submission(Start(seed=0, card=REHEARSAL_CARD)).answer)
+        rehearsed = Submission(shell, virtual_gpu)
+        rehearsed.begin(Start(seed=0, card=REHEARSAL_CARD))
+        rehearse(shell, rehearsed.answer)
+        del rehearsed
         gc.collect()
-        if _Preloaded.virtual_gpu is not None:
-            _Preloaded.virtual_gpu.reset()
+        if virtual_gpu is not None:
+            virtual_gpu.reset()
     _Preloaded.ours = tuple(
         (name, module)
         for name, module in sys.modules.items()
         if name == "grader" or (name.startswith("grader.") and not name.startswith("grader.vgpu"))
     )
+    _Preloaded.submission = Submission(shell, virtual_gpu)
+    _Preloaded.submission.take_over()
     started = _other_threads()
     if started:
         raise RuntimeError(
@@ -148,41 +153,47 @@ def run(channel: Messages, start: Start, log_fd: int) -> None:
         log_fd: what descriptors 1 and 2 write to; prints of student code do not go there.
     """
     del log_fd
-    if _Preloaded.shell is None:
-        preload()
-    submission = Submission(start)
-    submission.take_over()
+    submission = _Preloaded.submission
+    if submission is None:
+        raise RuntimeError("preload() comes first")
+    submission.begin(start)
+    submission.hide()
     channel.send(Ready(device=submission.device.state, torch=str(torch.__version__)))
     while True:
         channel.send(submission.answer(channel.receive()))
 
 
 class Submission:
-    """The living state of one submission: its files, its device, what runs around it."""
+    """The living state of one submission: its files, its device, what runs around it.
 
-    def __init__(self, start: Start) -> None:
-        shell = _Preloaded.shell
-        if shell is None:
-            raise RuntimeError("preload() comes first")
-        self.device = Device(_Preloaded.virtual_gpu, start)
+    It is made before the fork, and whatever does not depend on the submission done there: each
+    page that a child writes to is copied for it.
+
+    Args:
+        shell: runs cells.
+        virtual_gpu: the package of that name, None where there is none.
+    """
+
+    def __init__(self, shell: QuietShell, virtual_gpu: Foreign) -> None:
+        self.device = Device()
+        self._shell = shell
+        self._virtual_gpu: Foreign = virtual_gpu
         self._numbers = TensorNumbers()
-        stopwatch = Stopwatch(self.device.is_deciding)
-        recorder = BackwardRecorder(self._numbers, self.device)
-        missing = MissingFinder()
-        siblings = SiblingFinder(start.files)
+        self._stopwatch = Stopwatch(self.device.is_deciding)
+        self._recorder = BackwardRecorder(self._numbers, self.device)
+        self._missing = MissingFinder()
+        self._siblings = SiblingFinder()
         self._cells = CellRunner(
             shell,
-            output_bytes=start.output_bytes,
-            stopwatch=stopwatch,
-            missing=missing,
+            stopwatch=self._stopwatch,
+            missing=self._missing,
             device=self.device,
-            recorder=recorder,
+            recorder=self._recorder,
         )
-        asking = Asking(stopwatch, self.device)
+        self._asking = Asking(self._stopwatch, self.device)
         targets = Targets(self._names_of)
-        self._asking = asking
-        self._gates = GateCaller(targets, asking)
-        self._counter = NetworkCounter(targets, asking)
+        self._gates = GateCaller(targets, self._asking)
+        self._counter = NetworkCounter(targets, self._asking)
         self._answers: dict[type, Callable[[Foreign], FromChild]] = {
             RunCell: self._run_cell,
             ListNames: self._list_names,
@@ -192,22 +203,30 @@ class Submission:
             ReadGradients: self._read_gradients,
             ReadValues: self._read_values,
         }
-        shell.nvidia_smi = self.device.nvidia_smi
-        shell.write_file = siblings.add
-        self._installed = stopwatch, recorder, siblings, missing
         self._replaced: Replaced | None = None
-        _seed(start.seed)
 
     def take_over(self) -> None:
-        """Change this process for good, before student code runs in it."""
-        stopwatch, recorder, siblings, missing = self._installed
-        stopwatch.install()
-        recorder.install()
-        siblings.install()
-        _hide_ourselves(missing)
+        """Change this process for good, as far as it may still load libraries afterwards."""
+        self._stopwatch.install()
+        self._recorder.install()
         _answer_input()
         _skip_breakpoints()
         self._replaced = Replaced()
+
+    def begin(self, start: Start) -> None:
+        """Become the state of the submission that `start` tells of."""
+        self.device.begin(self._virtual_gpu, start)
+        for path, source in start.files.items():
+            self._siblings.add(path, source)
+        self._cells.output_bytes = start.output_bytes
+        self._shell.nvidia_smi = self.device.nvidia_smi
+        self._shell.write_file = self._siblings.add
+        _seed(start.seed)
+
+    def hide(self) -> None:
+        """Change the imports of this process, in which nothing but student code is loaded now."""
+        self._siblings.install()
+        _hide_ourselves(self._missing)
 
     def answer(self, message: FromJudge) -> FromChild:
         """Return the reply to a message; our own failures are replies too."""

@@ -47,17 +47,25 @@ class Device:
         state: ``virtual``, ``real``, ``none`` or ``unavailable: REASON-CODE``.
     """
 
-    def __init__(self, package: Foreign, start: Start) -> None:
+    def __init__(self) -> None:
         self._package: Foreign = None
         self._mark = 0
         self.state = "none"
+
+    def begin(self, package: Foreign, start: Start) -> None:
+        """Become the GPU that a submission is to have; without it memory tasks go to a person.
+
+        Args:
+            package: the virtual GPU where there is one, else None.
+            start: tells the card.
+        """
         if start.card == REAL:
             package = importlib.import_module("grader.sandbox.real_card").RealCard()
         if package is None or not start.card:
             return
         try:
             package.reset(start.card, profile=start.profile or None, seed=start.seed)
-        except Exception as error:  # noqa: BLE001 - without it the memory tasks go to a person
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from being one
             self.state = f"unavailable: {getattr(error, 'reason_code', type(error).__name__)}"
             return
         self._package = package

@@ -16,8 +16,8 @@ shield(globals())
 class SiblingFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds modules among the sources of the submission."""
 
-    def __init__(self, files: dict[str, str]) -> None:
-        self._files = {path.replace("\\", "/").lstrip("./"): text for path, text in files.items()}
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
 
     def install(self) -> None:
         """Stand before the search on the disk and behind the built-in modules."""
@@ -26,7 +26,7 @@ class SiblingFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         sys.meta_path.insert(place, self)
 
     def add(self, path: str, source: str) -> None:
-        """Add a file that a cell wrote (``%%writefile``)."""
+        """Add a file: of the submission, or one that a cell wrote (``%%writefile``)."""
         self._files[path.replace("\\", "/").lstrip("./")] = source
         importlib.invalidate_caches()
 
