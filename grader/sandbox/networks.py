@@ -1,6 +1,7 @@
 """Describes the student's networks, and calls the student's counting function on networks."""
 
 import functools
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 import torch
@@ -34,6 +35,12 @@ BatchNorm2d = torch.nn.BatchNorm2d
 BatchNorm1d = torch.nn.BatchNorm1d
 LayerNorm = torch.nn.LayerNorm
 Sigmoid = torch.nn.Sigmoid
+Trained = torch.nn.Parameter
+_rand, _ones, _zeros, _tensor = torch.rand, torch.ones, torch.zeros, torch.tensor
+_LINEAR, _CONV, _SIGMOID = Linear(1, 1), Conv2d(1, 1, 1), Sigmoid()
+_BATCH_NORM_1D, _BATCH_NORM_2D, _LAYER_NORM = BatchNorm1d(1), BatchNorm2d(1), LayerNorm(1)
+_CONTAINERS = (dict, OrderedDict, set, list)
+_new = object.__new__
 _set_requires_grad = Base.requires_grad_
 _dict_of = object.__getattribute__
 
@@ -142,12 +149,39 @@ def build_network(layers: tuple[Layer, ...]) -> Foreign:
 
 
 def _build_layer(layer: Layer, *, after_conv: bool) -> Foreign:
+    inputs, outputs, kernel = layer.inputs, layer.outputs, (layer.kernel, layer.kernel)
     if layer.type == "linear":
-        return Linear(layer.inputs, layer.outputs, bias=layer.bias)
-    if layer.type == "conv":
-        return Conv2d(layer.inputs, layer.outputs, layer.kernel, bias=layer.bias)
-    if layer.type == "batchnorm":
-        return BatchNorm2d(layer.inputs) if after_conv else BatchNorm1d(layer.inputs)
-    if layer.type == "layernorm":
-        return LayerNorm(layer.inputs, bias=layer.bias)
-    return Sigmoid()
+        parameters = {"weight": _rand(outputs, inputs), "bias": _rand(outputs)}
+        made = _like(_LINEAR, parameters, in_features=inputs, out_features=outputs)
+    elif layer.type == "conv":
+        parameters = {"weight": _rand(outputs, inputs, *kernel), "bias": _rand(outputs)}
+        sizes = {"in_channels": inputs, "out_channels": outputs, "kernel_size": kernel}
+        made = _like(_CONV, parameters, **sizes)
+    elif layer.type == "batchnorm":
+        norm = _BATCH_NORM_2D if after_conv else _BATCH_NORM_1D
+        made = _like(norm, {"weight": _ones(inputs), "bias": _zeros(inputs)}, num_features=inputs)
+        buffers = {"running_mean": _zeros(inputs), "running_var": _ones(inputs)}
+        _dict_of(made, "__dict__")["_buffers"] |= {**buffers, "num_batches_tracked": _tensor(0)}
+    elif layer.type == "layernorm":
+        parameters = {"weight": _ones(inputs), "bias": _zeros(inputs)}
+        made = _like(_LAYER_NORM, parameters, normalized_shape=(inputs,))
+    else:
+        return _like(_SIGMOID, {})
+    if not layer.bias and layer.type != "batchnorm":
+        _dict_of(made, "__dict__")["_parameters"]["bias"] = None
+    return made
+
+
+def _like(prototype: Foreign, parameters: dict[str, Foreign], **sizes: object) -> Foreign:
+    """Return a layer as its class makes it, of other sizes, in a third of the time.
+
+    Nothing that can be changed is shared with the prototype (`Module.__init__`, PyTorch v2.13,
+    torch/nn/modules/module.py).
+    """
+    made = _new(type(prototype))
+    state: dict[str, Foreign] = _dict_of(made, "__dict__")
+    for name, value in _dict_of(prototype, "__dict__").items():
+        state[name] = value.copy() if type(value) in _CONTAINERS else value
+    state |= sizes
+    state["_parameters"] = {name: Trained(value) for name, value in parameters.items()}
+    return made
