@@ -62,6 +62,12 @@ class CellRunner:
         self._device = device
         self._recorder = recorder
         self._files: dict[str, File] = {}
+        self._ahead: File | None = None
+
+    def prepare(self) -> None:
+        """Make a file for the first notebook ahead, and let the shell work on it."""
+        self._ahead = File(self._shell)
+        self._ahead.state.enter()
 
     def file(self, name: str) -> File:
         """Return the file of that name, a fresh one if no cell of it has run."""
@@ -71,12 +77,16 @@ class CellRunner:
 
     def run(self, cell: RunCell) -> CellDone:
         """Run a cell."""
+        notebook = cell.style == "notebook"
+        if notebook and self._ahead is not None:
+            self._files.setdefault(cell.file, self._ahead)
+            self._ahead = None
         file = self.file(cell.file)
         writer = BoundedWriter(self.output_bytes)
         shell = self._shell
         shell.commands = []
         shell.cell_tree = None
-        file.state.enter(notebook=cell.style == "notebook")
+        file.state.enter(notebook=notebook)
         file.names.before_cell()
         self._device.begin_cell(cell.mark)
         self._recorder.begin_cell()

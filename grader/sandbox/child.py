@@ -209,6 +209,7 @@ class Submission:
         """Change this process for good, as far as it may still load libraries afterwards."""
         self._stopwatch.install()
         self._recorder.install()
+        self._cells.prepare()
         _answer_input()
         _skip_breakpoints()
         self._replaced = Replaced()

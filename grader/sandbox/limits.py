@@ -22,7 +22,7 @@ _MOST_DELAYS = 150
 """How often an interrupt is put off; what is busy for longer waits for itself."""
 
 _setitimer = getattr(signal, "setitimer", None)
-_signal = signal.signal
+_signal = getattr(signal.signal, "__wrapped__", signal.signal)  # without looking for names
 
 
 class TimeLimit(BaseException):
