@@ -5,14 +5,22 @@ and functions. The first kind that accepts the inputs is taken; inside it the ob
 and of equals the latest.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from grader.checks.inputs import Row, table_rows
 from grader.checks.outputs import PLAIN, Answer, Kind, read_answers
 from grader.checks.view import Child, SectionView
-from grader.sandbox.protocol import BoundName, Called, CallGate, Output, Target
+from grader.sandbox.protocol import (
+    BoundName,
+    Called,
+    CalledGates,
+    CallGate,
+    CallGates,
+    Output,
+    Target,
+)
 
 Form = Literal["vector", "batch", "scalars", "numbers"]
 Weights = Literal["own", "negated", "zeroed"]
@@ -36,7 +44,8 @@ KINDS = ("network", "instance", "network-class", "class", "function")
 _CLASSES = ("network-class", "class")
 _MOST_OF_A_KIND = 24
 _BATCH_ROWS = 448  # a reply holds at most 512 values
-_TWICE_SECONDS = 15.0  # calls of a question end in four seconds, and it makes them twice
+_SECONDS, _TWICE_SECONDS, _TOGETHER_SECONDS = 10.0, 15.0, 25.0
+"""Calls of a question end in four seconds; one with other weights makes them twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class GateObject:
         called: the reply that holds them.
         signed: whether it takes -1 and +1 as inputs; rows are given as 0 and 1 all the same.
         dtype: dtype to ask for; empty for that of the object's parameters.
+        ahead: questions that were asked together, each with its reply until somebody wants it.
     """
 
     child: Child
@@ -77,6 +87,17 @@ class GateObject:
     called: Called
     signed: bool = False
     dtype: str = ""
+    ahead: list[tuple[CallGate, Called]] = field(default_factory=list)
+
+    def ask_ahead(self, questions: Sequence[CallGate]) -> None:
+        """Ask what will surely be asked, together: each message costs more than a call.
+
+        Raises:
+            ChildGone: the child ended.
+        """
+        message = CallGates(questions=tuple(questions))
+        reply = self.child.ask(message, CalledGates, seconds=_TOGETHER_SECONDS)
+        self.ahead[:] = zip(questions, reply.replies, strict=False)
 
     def ask(self, rows: tuple[Row, ...]) -> tuple[Answer, ...]:
         """Return the object's answers to rows of inputs.
@@ -87,8 +108,8 @@ class GateObject:
         step = _BATCH_ROWS if self.form == "batch" else len(rows)
         answers: list[Answer] = []
         for start in range(0, len(rows), step):
-            question = self._question(rows[start : start + step])
-            called = self.child.ask(question, Called)
+            question = self.question(rows[start : start + step])
+            called = self._called(question, seconds=_SECONDS)
             answers += self._read(called.outputs, called, question)
         return tuple(answers)
 
@@ -98,15 +119,23 @@ class GateObject:
         Raises:
             ChildGone: the child ended.
         """
-        question = self._question(rows, weights=weights)
-        called = self.child.ask(question, Called, seconds=_TWICE_SECONDS)
+        question = self.question(rows, weights=weights)
+        called = self._called(question, seconds=_TWICE_SECONDS)
         return Changed(
             answers=self._read(called.outputs, called, question),
             again=self._read(called.again, called, question),
             tensors=called.changed,
         )
 
-    def _question(self, rows: tuple[Row, ...], *, weights: Weights = "own") -> CallGate:
+    def _called(self, question: CallGate, *, seconds: float) -> Called:
+        for place, (asked, called) in enumerate(self.ahead):
+            if asked == question:
+                del self.ahead[place]
+                return called
+        return self.child.ask(question, Called, seconds=seconds)
+
+    def question(self, rows: tuple[Row, ...], *, weights: Weights = "own") -> CallGate:
+        """Return the question for the object's answers to rows of inputs."""
         return CallGate(
             target=self.target,
             form=self.form,

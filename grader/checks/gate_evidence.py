@@ -8,6 +8,7 @@ from grader.checks.candidates import TRUTHS, GateObject, truth_of
 from grader.checks.inputs import Row, grid, table_rows
 from grader.checks.outputs import Answer
 from grader.evidence import DecisionLine, TruthTable
+from grader.sandbox.protocol import CallGate
 
 _LOW, _HIGH, _SIDE, _COARSE_SIDE = -0.5, 1.5, 17, 9
 
@@ -36,7 +37,7 @@ def decision_line(gate: GateObject) -> DecisionLine:
     Raises:
         ChildGone: the child ended.
     """
-    side, rows = _SIDE, grid(_LOW, _HIGH, _SIDE)
+    side, rows = _SIDE, _fine_grid()
     answers = replace(gate, form="batch").ask(rows)
     text = "".join(_signs(gate, answers))
     if gate.form != "batch" and not _same_answers(gate, dict(zip(rows, answers, strict=True))):
@@ -44,6 +45,15 @@ def decision_line(gate: GateObject) -> DecisionLine:
         text = _border_traced(gate)
     scale = (lambda value: 2 * value - 1) if gate.signed else float
     return DecisionLine(low=scale(_LOW), high=scale(_HIGH), side=side, answers=text)
+
+
+def plane_question(gate: GateObject) -> CallGate:
+    """Return the question that `decision_line` asks first."""
+    return replace(gate, form="batch").question(_fine_grid())
+
+
+def _fine_grid() -> tuple[Row, ...]:
+    return grid(_LOW, _HIGH, _SIDE)
 
 
 def _border_traced(gate: GateObject) -> str:

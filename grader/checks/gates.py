@@ -11,7 +11,7 @@ from grader.checks.candidates import (
     truth_of,
 )
 from grader.checks.comments import applies_threshold, is_built, is_called, picks_largest
-from grader.checks.gate_evidence import decision_line, source_of, truth_table
+from grader.checks.gate_evidence import decision_line, plane_question, source_of, truth_table
 from grader.checks.inputs import Row, mixed_rows, smallest, table_rows
 from grader.checks.outputs import Answer
 from grader.checks.view import SectionView, graded_object
@@ -96,7 +96,10 @@ class _Trial:
 
     def findings(self) -> tuple[Finding, Finding]:
         """Return the findings for the table and for the weights."""
-        wrong = self._find_wrong_row() or self._find_change()
+        wrong = self._find_wrong_row()
+        if wrong is None:
+            self._ask_ahead()
+            wrong = self._find_change()
         if wrong is not None and wrong.outcome is Outcome.REVIEW:
             return wrong, replace(wrong, evidence=())
         if wrong is not None:
@@ -182,6 +185,16 @@ class _Trial:
             for limit in _LIMITS
         )
 
+    def _ask_ahead(self) -> None:
+        """Ask together what a gate is asked whose table is right."""
+        questions = [
+            self._gate.question(mixed_rows(self._question.inputs)),
+            self._gate.question(self._rows, weights="negated"),
+        ]
+        if self._has_plane:
+            questions.append(plane_question(self._gate))
+        self._gate.ask_ahead(questions)
+
     def _find_change(self) -> Finding | None:
         """Return what is wrong when rows come in other orders and again, None if nothing is."""
         mixed = mixed_rows(self._question.inputs)
@@ -265,9 +278,12 @@ class _Trial:
 
     def _pictures(self) -> tuple[Evidence, ...]:
         table = truth_table(self._gate, self._expected)
-        if self._question.inputs != 2 or self._gate.dtype:
-            return (table,)
-        return (table, decision_line(self._gate))
+        return (table, decision_line(self._gate)) if self._has_plane else (table,)
+
+    @property
+    def _has_plane(self) -> bool:
+        """Whether there is a picture of where it says what."""
+        return self._question.inputs == 2 and not self._gate.dtype
 
     def _code(self) -> tuple[Evidence, ...]:
         source = _source(self._view, self._cell)

@@ -33,6 +33,7 @@ from grader.sandbox.networks import NetworkCounter, describe_networks
 from grader.sandbox.placeholders import MissingFinder
 from grader.sandbox.protocol import (
     CallGate,
+    CallGates,
     CellDone,
     CountNetworks,
     DescribeNetworks,
@@ -198,6 +199,7 @@ class Submission:
             RunCell: self._run_cell,
             ListNames: self._list_names,
             CallGate: self._gates.answer,
+            CallGates: self._gates.answer_all,
             DescribeNetworks: self._describe_networks,
             CountNetworks: self._count_networks,
             ReadGradients: self._read_gradients,

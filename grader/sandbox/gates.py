@@ -7,7 +7,7 @@ import torch
 from grader.sandbox.asking import Asking
 from grader.sandbox.names import kind_of
 from grader.sandbox.owned import Owned
-from grader.sandbox.protocol import Called, CallGate, Output, Target
+from grader.sandbox.protocol import Called, CalledGates, CallGate, CallGates, Output, Target
 from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import (
     DTYPES,
@@ -74,7 +74,7 @@ class Targets:
 
 
 class GateCaller:
-    """Answers `CallGate`."""
+    """Answers `CallGate` and `CallGates`."""
 
     def __init__(self, targets: Targets, asking: Asking) -> None:
         self._targets = targets
@@ -90,6 +90,10 @@ class GateCaller:
         with self._asking.apart():
             found, failed = self._targets.look_up(question.target, self._asking)
             return self._call(found[0], question) if found else Called(outputs=(), built=failed)
+
+    def answer_all(self, question: CallGates) -> CalledGates:
+        """Return the replies to several questions."""
+        return CalledGates(replies=tuple(self.answer(each) for each in question.questions))
 
     def _owned(self, gate: Foreign, question: CallGate) -> Owned:
         """Return what an object owns; looked for again only where it is to be changed."""

@@ -127,6 +127,14 @@ class CallGate(
     device: str = ""
 
 
+class CallGates(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="call-gates"
+):
+    """Answer several questions, one after the other."""
+
+    questions: tuple[CallGate, ...]
+
+
 class DescribeNetworks(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="describe-networks"
 ):
@@ -196,6 +204,7 @@ FromJudge = (
     | RunCell
     | ListNames
     | CallGate
+    | CallGates
     | DescribeNetworks
     | CountNetworks
     | ReadGradients
@@ -462,6 +471,14 @@ class Called(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     built: str = ""
 
 
+class CalledGates(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="called-gates"
+):
+    """Reply to `CallGates`: one a question."""
+
+    replies: tuple[Called, ...]
+
+
 class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A parameter of a network.
 
@@ -532,4 +549,4 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     text: str
 
 
-FromChild = Ready | CellDone | Names | Called | Networks | Gradients | Values | Failed
+FromChild = Ready | CellDone | Names | Called | CalledGates | Networks | Gradients | Values | Failed

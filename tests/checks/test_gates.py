@@ -11,7 +11,7 @@ from grader.checks.outputs import Answer
 from grader.evidence import Counterexample, TruthTable
 from grader.messages import LANGUAGES, message
 from grader.model import Outcome
-from grader.sandbox.protocol import BoundName
+from grader.sandbox.protocol import BoundName, CalledGates, CallGate
 
 AND = Gate(function=lambda a, b: a & b, inputs=2)
 XOR = Gate(function=lambda a, b: a ^ b, inputs=2)
@@ -62,6 +62,36 @@ def test_a_right_and_passes(namespace):
 def test_a_right_not_and_a_composed_xor_pass():
     assert outcomes(judge(NOT, {"n": neuron_class(-1.0, bias=0.5)()})) == [Outcome.PASSED] * 2
     assert outcomes(judge(XOR, {"Xor": Xor})) == [Outcome.PASSED] * 2
+
+
+class ShortChild(FakeChild):
+    """Says less than it was asked where several questions came together."""
+
+    kept = 0
+
+    def ask(self, question, reply, *, seconds=10.0):
+        answered = super().ask(question, reply, seconds=seconds)
+        if isinstance(answered, CalledGates):
+            return CalledGates(replies=answered.replies[: self.kept])
+        return answered
+
+
+@pytest.mark.parametrize(("gate", "together"), [(NOT, 2), (AND, 3), (XOR, 3)])
+def test_what_a_right_gate_is_asked_comes_in_two_messages(gate, together):
+    value = {NOT: neuron_class(-1.0, bias=0.5), AND: RightAnd, XOR: Xor}[gate]()
+    child = FakeChild({"n": value})
+    view = view_of(child)
+    task = task_of(gate)
+    assert outcomes(gate.judge(task, view)) == [Outcome.PASSED] * 2
+    table, others, *rest = child.questions
+    assert isinstance(table, CallGate)
+    assert len(others.questions) == together
+    full = gate.judge(task, view_of(FakeChild({"n": value})))
+    for kept in range(together):
+        short = ShortChild({"n": value})
+        short.kept = kept
+        assert gate.judge(task, view_of(short)) == full
+        assert len(short.questions) == len(child.questions) + together - kept
 
 
 def test_a_gate_of_signs_in_and_out_passes_with_a_note():
