@@ -45,10 +45,19 @@ def message(code: str, values: Mapping[str, str] | None = None, *, language: str
     Raises:
         KeyError: there is no such message; tests hold that every code in use has one.
     """
+    return _filled(code, language, values) if values else _plain(code, language)
+
+
+@functools.cache
+def _plain(code: str, language: str) -> str:
+    return _filled(code, language, {})
+
+
+def _filled(code: str, language: str, values: Mapping[str, str]) -> str:
     text = _catalogue(language).gettext(code)
     if text == code:
         raise KeyError(f"no message {code!r} in {language!r}")
-    return string.Formatter().vformat(text, (), _Values(values or {}))
+    return string.Formatter().vformat(text, (), _Values(values))
 
 
 def plural(

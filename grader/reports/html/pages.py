@@ -106,6 +106,11 @@ def _macros(language: str) -> Any:  # noqa: ANN401  # a template's own names
     return _environment().get_template("figures.html.j2").make_module(_values(language))
 
 
+@functools.lru_cache(maxsize=_MOST_KEPT)
+def _badge(look: str, words: str, language: str) -> Markup:
+    return Markup(_macros(language).badge(look, words))  # noqa: S704  # of our own template
+
+
 def make_templates_ahead(language: str) -> None:
     """Compile what submissions' pages are drawn with, while there is something to wait for."""
     _environment().get_template(_PAGE)
@@ -117,6 +122,8 @@ def render_report(report: Report, assignment: Assignment, *, language: str) -> s
     template = _environment().get_template(_PAGE)
     return template.render(
         page=view_report(report, assignment, language),
+        figures=_macros(language),
+        badge=lambda look, words: _badge(look, words, language),
         drawn=lambda evidence: _draw_evidence(evidence, language),
         **_values(language),
     )
