@@ -26,6 +26,7 @@ import torch
 from grader.sandbox.asking import Asking
 from grader.sandbox.cells import CellRunner
 from grader.sandbox.device import Device, find_virtual_gpu
+from grader.sandbox.forks import take_up
 from grader.sandbox.gates import GateCaller, Targets
 from grader.sandbox.gradients import read_gradients
 from grader.sandbox.limits import Stopwatch
@@ -227,7 +228,8 @@ class Submission:
         _seed(start.seed)
 
     def hide(self) -> None:
-        """Change the imports of this process, in which nothing but student code is loaded now."""
+        """Change imports and forks of this process, in which nothing but student code follows."""
+        take_up()
         self._siblings.install()
         _hide_ourselves(self._missing)
 
