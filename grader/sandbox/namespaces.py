@@ -14,7 +14,8 @@ from grader.sandbox import kernel, privileges
 OWN_PARENT = "/scratch"
 """Where the child's own folder lies inside the new root."""
 OWN_FOLDER = f"{OWN_PARENT}/own"
-"""The child's own folder, gone with the child; the server has its cache there, which it covers."""
+"""The child's own folder, gone with the child; it covers the server's, in which a cache lies."""
+CACHE_FOLDER = f"{OWN_FOLDER}/cache"
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWCGROUP = 0x02000000
@@ -89,7 +90,7 @@ def build_root(readable: Sequence[str], *, covered: str, cache: str) -> None:
     Args:
         readable: files and folders, absolute and without links.
         covered: a folder inside them of which only entries of `readable` stay visible.
-        cache: folder to mount writable at `OWN_FOLDER`; an empty one if there is none.
+        cache: folder to mount writable at `CACHE_FOLDER`; may be empty.
     """
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)  # nothing goes back to the system's mounts
     _mount("stage", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "size=64k,mode=755")  # noqa: S108
@@ -111,10 +112,9 @@ def build_root(readable: Sequence[str], *, covered: str, cache: str) -> None:
         _bind(f"/dev/{device}", f"/dev/{device}")
     for name in ("/proc", "/tmp", OWN_FOLDER, _OLD):  # noqa: S108
         Path(_NEW + name).mkdir(exist_ok=True, parents=True)
+    _mount("scratch", _NEW + OWN_FOLDER, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "size=8m")
     if cache:
-        _bind(cache, OWN_FOLDER)
-    else:
-        _mount("cache", _NEW + OWN_FOLDER, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "size=8m")
+        _bind(cache, CACHE_FOLDER)
     _mount("proc", _NEW + "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     _pivot(_NEW, _NEW + _OLD)
     _unmount(_OLD)
@@ -122,7 +122,7 @@ def build_root(readable: Sequence[str], *, covered: str, cache: str) -> None:
 
 
 def close_root() -> None:
-    """Make the root read-only, but for the server's cache.
+    """Make the root read-only, but for the server's own folder.
 
     Else one child could leave a note there for the next.
     """
@@ -130,7 +130,7 @@ def close_root() -> None:
 
 
 def take_own_folder(size_bytes: int, *, own_user: bool) -> None:
-    """Give this process a private empty folder in place of the server's cache; take /proc away.
+    """Give this process a private empty folder in place of the server's, and take /proc away.
 
     In a mount namespace of its own, so that the folder disappears with the process.
 

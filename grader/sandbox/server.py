@@ -278,7 +278,7 @@ class Server:
         self._loaded.update(new)
         child = importlib.import_module("grader.sandbox.child")
         cache = self._jail.plan.cache
-        os.environ["MPLCONFIGDIR"] = namespaces.OWN_FOLDER if self._jail.trees else cache
+        os.environ["MPLCONFIGDIR"] = namespaces.CACHE_FOLDER if self._jail.trees else cache
         for library in new:
             child.load(library)
         del os.environ["MPLCONFIGDIR"]

@@ -3,12 +3,14 @@
 import contextlib
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from grader.model import Limits
 from grader.sandbox import layers
 from grader.sandbox.forking import OwnForkServer
+from grader.sandbox.launch import cache_folder
 from grader.sandbox.protocol import Start
 from grader.sandbox.session import FORKS, Server
 from tests.sandbox.cells import cell
@@ -74,6 +76,13 @@ def test_a_child_sees_nothing_of_what_the_server_keeps_on_disk(used):
     output = run(used, seen).output
     assert output.startswith("[] [] ")
     assert "MPLCONFIGDIR" not in output
+
+
+def test_a_server_keeps_nothing_but_a_list_of_fonts(used):
+    if layers.NAMESPACES not in used.layers:
+        pytest.skip("no namespaces here")
+    kept = [path.name for path in Path(cache_folder()).iterdir()]
+    assert [name for name in kept if not name.startswith("fontlist-")] == []
 
 
 def test_what_is_loaded_later_takes_nothing_of_a_childs_memory():
