@@ -230,6 +230,9 @@ class Submission:
     def hide(self) -> None:
         """Change imports and forks of this process, in which nothing but student code follows."""
         take_up()
+        for library in get_args(Library):
+            if self._siblings.find_spec(library) is not None:  # a file of the student's own
+                _forget_module(library)
         self._siblings.install()
         _hide_ourselves(self._missing)
 
@@ -276,6 +279,12 @@ class Submission:
                 encode_value(name, names[name]) for name in question.names if name in names
             )
         )
+
+
+def _forget_module(name: str) -> None:
+    for known in list(_modules):
+        if known == name or known.startswith(f"{name}."):
+            del _modules[known]
 
 
 def _hide_ourselves(missing: MissingFinder) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -17,7 +18,8 @@ from grader.sandbox.protocol import Library
 from grader.sandbox.rlimits import LOG_BYTES
 
 START_SECONDS = 120.0
-_FORK_SECONDS = 20.0
+_FORK_SECONDS = 60.0
+"""How long the server may take for an answer; it may have a library to load first."""
 _REAP_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 
@@ -234,9 +236,18 @@ class ForkedProcess:
             ServerFailed: the server ended, and took the child with it.
         """
         try:
-            return self._server.find_end(self._pid, seconds)
+            ended = self._server.find_end(self._pid, seconds)
+            if ended is None and self._has_exited():  # the server is busy loading a library
+                ended = self._server.find_end(self._pid, _FORK_SECONDS)
+            return ended
         except ServerGone as error:
             raise ServerFailed("sandbox.server-died", {"reason": str(error)}) from error
+
+    def _has_exited(self) -> bool:
+        """Whether it runs no more; it may have yet to be reaped."""
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def end(self) -> None:
         """Kill it through its pidfd, which cannot mean another process, and reap it."""

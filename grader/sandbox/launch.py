@@ -67,6 +67,7 @@ def environment(*, real: bool = False) -> dict[str, str]:
         "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow, which pandas loads
         "KINETO_LOG_LEVEL": "99",  # torch's profiler speaks up otherwise
         "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "TORCHINDUCTOR_CACHE_DIR": os.sep,  # else loading the compiler makes a folder for it
         "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` needs a C++ compiler: code runs as it is
     }
     if sys.platform == "win32":  # sockets and random numbers need it there

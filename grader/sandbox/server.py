@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, get_args
 
 from grader.sandbox import control, heap, jail, layers, namespaces, privileges, rlimits
 from grader.sandbox.device import hide_card
@@ -134,12 +134,26 @@ def _exit_code_of(pid: int) -> int:
 def _preload(prepared: jail.Jail) -> str:
     """Load everything children need; return the state of the device."""
     device = _install_device(prepared.plan.core)
-    importlib.import_module("grader.sandbox.child").preload(once=prepared.plan.once)
+    child = importlib.import_module("grader.sandbox.child")
+    child.preload(once=prepared.plan.once)
     if prepared.holds(layers.NAMESPACES):
         namespaces.close_root()
         os.environ["HOME"] = os.environ["TMPDIR"] = namespaces.OWN_FOLDER
+    elif not prepared.plan.once:  # a child has no folder, which matplotlib would write to
+        _load_libraries(prepared, get_args(Library))
     tempfile.tempdir = None  # found anew by each child
     return device
+
+
+def _load_libraries(prepared: jail.Jail, libraries: Sequence[Library]) -> None:
+    """Load libraries for all children to come, with a folder for what they keep on disk."""
+    child = importlib.import_module("grader.sandbox.child")
+    inside = prepared.holds(layers.NAMESPACES)
+    os.environ["MPLCONFIGDIR"] = namespaces.CACHE_FOLDER if inside else prepared.plan.cache
+    for library in libraries:
+        child.load(library)
+    del os.environ["MPLCONFIGDIR"]
+    tempfile.tempdir = None  # found anew by each child
 
 
 def _install_device(core: str) -> str:
@@ -262,12 +276,12 @@ class Server:
             if trees is not None:
                 trees.after_fork()
         pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = _Child(judge, pid, pidfd, fork)
+        self._children[pidfd] = _Child(judge, pid, pidfd, fork, self._jail.held)
         self._poll.register(pidfd, select.POLLIN)
         judge.tell(control.encode(control.Forked(pid=pid)), pidfd)
 
     def _load(self, libraries: Sequence[Library]) -> None:
-        """Load what a judge's submissions turn out to need, once.
+        """Load what a judge's submissions turn out to need.
 
         Raises:
             RuntimeError: with what has been loaded, this process cannot fork any more.
@@ -276,12 +290,7 @@ class Server:
         if not new:
             return
         self._loaded.update(new)
-        child = importlib.import_module("grader.sandbox.child")
-        cache = self._jail.plan.cache
-        os.environ["MPLCONFIGDIR"] = namespaces.CACHE_FOLDER if self._jail.trees else cache
-        for library in new:
-            child.load(library)
-        del os.environ["MPLCONFIGDIR"]
+        _load_libraries(self._jail, new)
         _settle(self._jail)
         self._jail.look_at_memory()
 
@@ -301,7 +310,7 @@ class Server:
 
     def _watch(self, child: "_Child") -> None:
         """End a child that has touched more memory or has more threads than it may."""
-        held = self._jail.held
+        held = child.held
         if held is None:
             return
         try:
@@ -336,13 +345,21 @@ class _Judge:
 
 
 class _Child:
-    __slots__ = ("fork", "judge", "over", "pid", "pidfd")
+    __slots__ = ("fork", "held", "judge", "over", "pid", "pidfd")
 
-    def __init__(self, judge: _Judge, pid: int, pidfd: int, fork: control.Fork) -> None:
+    def __init__(
+        self,
+        judge: _Judge,
+        pid: int,
+        pidfd: int,
+        fork: control.Fork,
+        held: rlimits.HeldByServer | None,
+    ) -> None:
         self.judge = judge
         self.pid = pid
         self.pidfd = pidfd
         self.fork = fork
+        self.held = held
         self.over: Literal["", "memory", "threads"] = ""
 
 

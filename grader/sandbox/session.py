@@ -47,8 +47,8 @@ class Server:
         real: whether children use the machine's own card instead; they hold no locks then.
         use_layers: layers to use where the machine has them.
         fork: whether children are forked; by default where a fork is safe.
-        once: whether it serves one submission, whose start matters more than its run: what few
-            notebooks use is then loaded only when this one does.
+        once: whether it serves one submission or a few, whose start matters more than their run:
+            nothing is rehearsed then.
         shared: the judge's end of a `door` to a server that another process has started with the
             same arguments; where that one fails, this one starts a server of its own.
     """

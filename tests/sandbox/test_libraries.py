@@ -3,16 +3,18 @@
 import contextlib
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from grader.model import Limits
 from grader.sandbox import layers
 from grader.sandbox.forking import OwnForkServer
-from grader.sandbox.launch import cache_folder
+from grader.sandbox.launch import cache_folder, child_uid
 from grader.sandbox.protocol import Start
-from grader.sandbox.session import FORKS, Server
+from grader.sandbox.session import FORKS, ChildGone, Server, door
 from tests.sandbox.cells import cell
 from tests.sandbox.test_rehearsal import facts
 
@@ -72,10 +74,12 @@ def test_libraries_leave_no_other_trace_in_a_child(server, used):
 def test_a_child_sees_nothing_of_what_the_server_keeps_on_disk(used):
     if layers.NAMESPACES not in used.layers:
         pytest.skip("no namespaces here")
-    seen = "import os\nprint(os.listdir(), os.listdir(os.environ['HOME']), os.environ)"
+    seen = "import os, tempfile\nprint(os.listdir(), os.listdir(os.environ['HOME']))\n"
+    seen += "print(tempfile.tempdir, sorted(os.environ.items()))"
     output = run(used, seen).output
-    assert output.startswith("[] [] ")
-    assert "MPLCONFIGDIR" not in output
+    assert output.startswith("[] []\nNone ")
+    with new_server(once=True) as server:
+        assert run(server, seen).output == output
 
 
 def test_a_server_keeps_nothing_but_a_list_of_fonts(used):
@@ -93,6 +97,47 @@ def test_what_is_loaded_later_takes_nothing_of_a_childs_memory():
         before = int(run(server, limit).output)
         run(server, USES["pandas"])
         assert int(run(server, limit).output) > before + (8 << 20)
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_without_a_folder_of_its_own_a_child_makes_optimizers(once):
+    others = tuple(name for name in layers.ALL if name != layers.NAMESPACES)
+    with new_server(once=once, use_layers=others) as server:
+        loaded = [] if once else list(USES)
+        for _ in range(2):
+            assert run(server, USES["torch._dynamo"], LOADED).error is None
+        if not once:
+            assert run(server, USES["matplotlib"]).output == "Text(0.5, 1.0, 'x')\n"
+            assert run(server, LOADED).output == f"{loaded}\n"
+
+
+def test_a_file_of_the_students_own_comes_before_a_library_that_is_loaded(used):
+    start = msgspec.structs.replace(START, files={"pandas.py": "mine = 1"})
+    with used.spawn(start, Limits()) as child:
+        source = "import pandas, matplotlib\nprint(pandas.mine, matplotlib.__name__)"
+        done = child.run_cell(cell(source), seconds_wall=20)
+    assert (done.output, done.error) == ("1 matplotlib\n", None)
+    assert run(used, USES["pandas"]).output == "1\n"
+
+
+def test_a_child_that_ends_while_the_server_loads_has_not_tampered():
+    mine, theirs = door()
+    with new_server() as server:
+        with theirs:
+            server.admit(theirs, child_uid() + 20_500)
+        run(server, *USES.values())
+        with (
+            contextlib.closing(Server(unsafe=True, shared=mine)) as other,
+            other.spawn(START, Limits()) as child,
+            ThreadPoolExecutor() as threads,
+        ):
+            child.run_cell(cell("import os, time"), seconds_wall=20)
+            loading = threads.submit(run, server, LOADED)  # seconds, in which nobody is reaped
+            with pytest.raises(ChildGone) as gone:
+                child.run_cell(cell("time.sleep(0.3); os._exit(3)"), seconds_wall=20)
+            assert loading.result().output == f"{list(USES)}\n"
+        assert gone.value.detail != "sandbox.ended.tampered"
+        assert child.anomalies == []
 
 
 def test_a_library_that_the_server_dies_of_is_left_to_the_children(monkeypatch):
