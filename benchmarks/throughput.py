@@ -112,8 +112,7 @@ def run_floor(notebook: Path) -> None:
             imported = json.load(told)
         usage = os.wait4(pid, 0)[2]
         if number == 0:  # what the cells import is loaded beforehand, as the warm server does
-            for name in imported:
-                child.load(name)
+            child.load(imported)
             heap.settle()
         used.append(usage.ru_utime + usage.ru_stime)
     print(sum(used[1:]) / FLOOR_RUNS)

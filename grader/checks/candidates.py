@@ -109,7 +109,7 @@ class GateObject:
         answers: list[Answer] = []
         for start in range(0, len(rows), step):
             question = self.question(rows[start : start + step])
-            called = self._called(question, seconds=_SECONDS)
+            called = self._called(question)
             answers += self._read(called.outputs, called, question)
         return tuple(answers)
 
@@ -120,18 +120,19 @@ class GateObject:
             ChildGone: the child ended.
         """
         question = self.question(rows, weights=weights)
-        called = self._called(question, seconds=_TWICE_SECONDS)
+        called = self._called(question)
         return Changed(
             answers=self._read(called.outputs, called, question),
             again=self._read(called.again, called, question),
             tensors=called.changed,
         )
 
-    def _called(self, question: CallGate, *, seconds: float) -> Called:
+    def _called(self, question: CallGate) -> Called:
         for place, (asked, called) in enumerate(self.ahead):
             if asked == question:
                 del self.ahead[place]
                 return called
+        seconds = _SECONDS if question.weights == "own" else _TWICE_SECONDS
         return self.child.ask(question, Called, seconds=seconds)
 
     def question(self, rows: tuple[Row, ...], *, weights: Weights = "own") -> CallGate:

@@ -15,7 +15,7 @@ import random
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol, get_args
 
@@ -128,12 +128,25 @@ def preload(*, once: bool = False) -> None:
         )
 
 
-def load(library: Library) -> None:
-    """Load one more library for all later children; one that cannot be loaded is left to them."""
-    if _Preloaded.shell is not None and library in _Preloaded.later:
-        _Preloaded.later = tuple(other for other in _Preloaded.later if other != library)
+def load(libraries: Collection[Library], *, cache: str = "") -> bool:
+    """Load libraries for all later children, once; return whether one of them was new.
+
+    What cannot be loaded is left to the children.
+
+    Args:
+        libraries: what to load.
+        cache: folder for what they keep on disk; empty for none.
+    """
+    shell, new = _Preloaded.shell, [name for name in _Preloaded.later if name in libraries]
+    if shell is None or not new:
+        return False
+    _Preloaded.later = tuple(name for name in _Preloaded.later if name not in new)
+    os.environ["MPLCONFIGDIR"] = cache
+    for library in new:
         with contextlib.suppress(Exception):
-            load_library(library, _Preloaded.shell)
+            load_library(library, shell)
+    del os.environ["MPLCONFIGDIR"]
+    return True
 
 
 def _other_threads() -> list[str]:
@@ -251,11 +264,10 @@ class Submission:
         self._asking.begin_cell()
         self._gates.begin_cell()
         done = self._cells.run(cell)
-        replaced = self._replaced
-        imported = tuple(name for name in _Preloaded.later if name in _modules)
-        if replaced is None:
+        if self._replaced is None:
             return done
-        return _replace(done, replaced=replaced.names(), imported=imported)
+        imported = tuple(name for name in _Preloaded.later if name in _modules)
+        return _replace(done, replaced=self._replaced.names(), imported=imported)
 
     def _names_of(self, file: str) -> dict[str, Foreign]:
         return self._cells.file(file).state.names

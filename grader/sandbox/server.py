@@ -64,8 +64,13 @@ def main(control_fd: str) -> None:
 
 
 def _settle(prepared: jail.Jail) -> None:
-    """Make sure that what has been loaded can be forked, and make forks of it cheap."""
+    """Make sure that what has been loaded can be forked, and make forks of it cheap.
+
+    Raises:
+        RuntimeError: it cannot be forked.
+    """
     _ensure_one_thread()
+    tempfile.tempdir = None  # found anew by each child
     if prepared.plan.once:
         gc.freeze()
     else:
@@ -134,26 +139,21 @@ def _exit_code_of(pid: int) -> int:
 def _preload(prepared: jail.Jail) -> str:
     """Load everything children need; return the state of the device."""
     device = _install_device(prepared.plan.core)
-    child = importlib.import_module("grader.sandbox.child")
-    child.preload(once=prepared.plan.once)
+    importlib.import_module("grader.sandbox.child").preload(once=prepared.plan.once)
     if prepared.holds(layers.NAMESPACES):
         namespaces.close_root()
         os.environ["HOME"] = os.environ["TMPDIR"] = namespaces.OWN_FOLDER
     elif not prepared.plan.once:  # a child has no folder, which matplotlib would write to
-        _load_libraries(prepared, get_args(Library))
-    tempfile.tempdir = None  # found anew by each child
+        _load(prepared, get_args(Library))
     return device
 
 
-def _load_libraries(prepared: jail.Jail, libraries: Sequence[Library]) -> None:
-    """Load libraries for all children to come, with a folder for what they keep on disk."""
-    child = importlib.import_module("grader.sandbox.child")
+def _load(prepared: jail.Jail, libraries: Sequence[Library]) -> bool:
+    """Load libraries for all children to come; return whether one of them was new."""
     inside = prepared.holds(layers.NAMESPACES)
-    os.environ["MPLCONFIGDIR"] = namespaces.CACHE_FOLDER if inside else prepared.plan.cache
-    for library in libraries:
-        child.load(library)
-    del os.environ["MPLCONFIGDIR"]
-    tempfile.tempdir = None  # found anew by each child
+    cache = namespaces.CACHE_FOLDER if inside else prepared.plan.cache
+    found: bool = importlib.import_module("grader.sandbox.child").load(libraries, cache=cache)
+    return found
 
 
 def _install_device(core: str) -> str:
@@ -203,7 +203,6 @@ class Server:
         self._poll = select.poll()
         self._judges: dict[int, _Judge] = {}
         self._children: dict[int, _Child] = {}
-        self._loaded: set[Library] = set()
         self._first = self._admit(_Judge(connection, prepared.plan.uid))
 
     def serve(self) -> None:
@@ -264,7 +263,9 @@ class Server:
     def _fork(
         self, judge: "_Judge", fork: control.Fork, socket_fd: int, log_fd: int, key_fd: int
     ) -> None:
-        self._load(fork.libraries)
+        if fork.libraries and _load(self._jail, fork.libraries):
+            _settle(self._jail)
+            self._jail.look_at_memory()
         trees = self._jail.trees
         if trees is not None:
             trees.before_fork()
@@ -279,20 +280,6 @@ class Server:
         self._children[pidfd] = _Child(judge, pid, pidfd, fork, self._jail.held)
         self._poll.register(pidfd, select.POLLIN)
         judge.tell(control.encode(control.Forked(pid=pid)), pidfd)
-
-    def _load(self, libraries: Sequence[Library]) -> None:
-        """Load what a judge's submissions turn out to need.
-
-        Raises:
-            RuntimeError: with what has been loaded, this process cannot fork any more.
-        """
-        new = [library for library in libraries if library not in self._loaded]
-        if not new:
-            return
-        self._loaded.update(new)
-        _load_libraries(self._jail, new)
-        _settle(self._jail)
-        self._jail.look_at_memory()
 
     def _reap(self, pidfd: int) -> None:
         child = self._children.pop(pidfd)

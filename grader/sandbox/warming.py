@@ -139,8 +139,8 @@ print(loss, loss.grad_fn, a.grad)
 def warm(shell: QuietShell) -> None:
     """Run what a first cell usually runs, and throw it away.
 
-    No backward runs here: its first run starts a thread for each device, and a
-    server with a second thread must not fork (`Engine::start_device_threads`, PyTorch v2.13,
+    No backward runs here: its first run starts a thread for each device, and a server with a second
+    thread must not fork (`Engine::start_device_threads`, PyTorch v2.13,
     torch/csrc/autograd/engine.cpp).
     """
     with _without_device():
