@@ -3,10 +3,12 @@
 Two timers run: processor time, and twice as much on the clock for a cell that only waits. Code
 that swallows the interrupt gets it again every half second; what never lets it through is ended
 by the judge from outside. The virtual GPU's ledger is not broken off halfway: the interrupt comes
-a little later.
+a little later. Both timers may ring at once: the second says nothing new, and would break off
+what the first has begun or use up what it has granted.
 """
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -21,6 +23,7 @@ _SOON_SECONDS = 0.002
 _MOST_DELAYS = 150
 """How often an interrupt is put off; what is busy for longer waits for itself."""
 
+_clock = time.monotonic
 _setitimer = getattr(signal, "setitimer", None)
 _signal = getattr(signal.signal, "__wrapped__", signal.signal)  # without looking for names
 
@@ -41,6 +44,7 @@ class Stopwatch:
         self._busy = busy
         self._delays = 0
         self._armed = False
+        self._answered_at = -REPEAT_SECONDS
         self._extend: Callable[[], float] | None = None
 
     def install(self) -> None:
@@ -60,6 +64,7 @@ class Stopwatch:
         self.rang = False
         self._extend = extend
         self._armed = True
+        self._answered_at = -REPEAT_SECONDS
         self._delays = 0
         try:
             self._arm(seconds)
@@ -82,12 +87,13 @@ class Stopwatch:
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if not self._armed:
+        if not self._armed or _clock() - self._answered_at < REPEAT_SECONDS / 2:
             return
         if _setitimer is not None and self._delays < _MOST_DELAYS and self._busy():
             self._delays += 1
             _setitimer(signal.ITIMER_REAL, _SOON_SECONDS, REPEAT_SECONDS)
             return
+        self._answered_at = _clock()
         extend, self._extend = self._extend, None
         if extend is not None:
             further = extend()
