@@ -22,7 +22,7 @@ from grader.sandbox.protocol import (
     Target,
 )
 
-Form = Literal["vector", "batch", "scalars", "numbers"]
+Form = Literal["vector", "batch", "mapped", "scalars", "numbers"]
 Weights = Literal["own", "negated", "zeroed"]
 Convention = Literal["0/1", "-1/+1"]
 
@@ -43,6 +43,8 @@ KINDS = ("network", "instance", "network-class", "class", "function")
 
 _CLASSES = ("network-class", "class")
 _MOST_OF_A_KIND = 24
+_AT_ONCE = ("batch", "mapped")
+"""Forms of which one call answers all rows."""
 _BATCH_ROWS = 448  # a reply holds at most 512 values
 _SECONDS, _TWICE_SECONDS, _TOGETHER_SECONDS = 10.0, 15.0, 25.0
 """Calls of a question end in four seconds; one with other weights makes them twice."""
@@ -105,7 +107,7 @@ class GateObject:
         Raises:
             ChildGone: the child ended.
         """
-        step = _BATCH_ROWS if self.form == "batch" else len(rows)
+        step = _BATCH_ROWS if self.form in _AT_ONCE else len(rows)
         answers: list[Answer] = []
         for start in range(0, len(rows), step):
             question = self.question(rows[start : start + step])
@@ -148,7 +150,7 @@ class GateObject:
     def _read(
         self, outputs: tuple[Output, ...], called: Called, question: CallGate
     ) -> tuple[Answer, ...]:
-        batch = self.form == "batch"
+        batch = self.form in _AT_ONCE
         return read_answers(outputs, called.built, rows=len(question.rows), batch=batch)
 
     def given(self, row: Row) -> Row:

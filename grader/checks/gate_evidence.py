@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from grader.checks.candidates import TRUTHS, GateObject, truth_of
+from grader.checks.candidates import TRUTHS, Form, GateObject, truth_of
 from grader.checks.inputs import Row, grid, table_rows
 from grader.checks.outputs import Answer
 from grader.evidence import DecisionLine, TruthTable
@@ -30,19 +30,16 @@ def truth_table(gate: GateObject, expected: tuple[int, ...]) -> TruthTable:
 def decision_line(gate: GateObject) -> DecisionLine:
     """Return a two-input gate's answers on a grid.
 
-    An object that takes a batch as well, and says the same in it for the table's rows, answers a
-    fine grid in a few calls. Any other is called for the points of a coarser one: every second of
-    them, and those between points that say different things.
+    An object that takes all points at once, itself or under `torch.vmap`, and says the same then
+    for the table's rows, answers a fine grid. Any other is called for the points of a coarser one:
+    every second of them, and those between points that say different things.
 
     Raises:
         ChildGone: the child ended.
     """
-    side, rows = _SIDE, _fine_grid()
-    answers = replace(gate, form="batch").ask(rows)
-    text = "".join(_signs(gate, answers))
-    if gate.form != "batch" and not _same_answers(gate, dict(zip(rows, answers, strict=True))):
-        side = _COARSE_SIDE
-        text = _border_traced(gate)
+    side, text = _SIDE, _said_at_once(gate)
+    if text is None:
+        side, text = _COARSE_SIDE, _border_traced(gate)
     scale = (lambda value: 2 * value - 1) if gate.signed else float
     return DecisionLine(low=scale(_LOW), high=scale(_HIGH), side=side, answers=text)
 
@@ -54,6 +51,19 @@ def plane_question(gate: GateObject) -> CallGate:
 
 def _fine_grid() -> tuple[Row, ...]:
     return grid(_LOW, _HIGH, _SIDE)
+
+
+def _said_at_once(gate: GateObject) -> str | None:
+    """Return what a gate says on the fine grid, None where only single calls can tell."""
+    rows = _fine_grid()
+    forms: list[Form] = ["batch"]
+    if gate.form == "vector" and gate.called.device == "cpu":
+        forms.append("mapped")
+    for form in forms:
+        answers = replace(gate, form=form).ask(rows)
+        if gate.form == "batch" or _same_answers(gate, dict(zip(rows, answers, strict=True))):
+            return "".join(_signs(gate, answers))
+    return None
 
 
 def _border_traced(gate: GateObject) -> str:

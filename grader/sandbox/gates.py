@@ -1,5 +1,6 @@
 """Calls an object of the student's on inputs and reports what it returned."""
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -11,7 +12,6 @@ from grader.sandbox.protocol import Called, CalledGates, CallGate, CallGates, Ou
 from grader.sandbox.untouched import Foreign, shield
 from grader.sandbox.values import (
     DTYPES,
-    Base,
     describe_error,
     device_of,
     dtype_of,
@@ -20,8 +20,9 @@ from grader.sandbox.values import (
 
 shield(globals())
 
+_deepcopy = copy.deepcopy
 _tensor = torch.tensor
-_unbind = Base.unbind
+_vmap = torch.vmap
 _device = torch.device
 _dtype_name = torch.dtype.__repr__
 
@@ -152,7 +153,16 @@ class _Inputs:
         rows = self._question.rows
         if self._question.form == "batch":
             return [lambda: gate(self._tensor([list(row) for row in rows]))]
+        if self._question.form == "mapped":
+            return [lambda: self._mapped(gate)]
         return [lambda row=row: gate(*self._arguments(row)) for row in rows]  # type: ignore[misc]
+
+    def _mapped(self, gate: Foreign) -> Foreign:
+        """Return what a copy gives for all rows; the object itself may keep what it was given."""
+        copied = _deepcopy(gate)
+        if copied is gate:
+            raise TypeError(f"{type_name(gate)} cannot be copied")
+        return _vmap(copied)(self._tensor([list(row) for row in self._question.rows]))
 
     def _arguments(self, row: tuple[float, ...]) -> tuple[Foreign, ...]:
         if self._question.form == "vector":

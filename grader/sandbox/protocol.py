@@ -110,7 +110,8 @@ class CallGate(
     Attributes:
         target: the object.
         form: ``vector`` one tensor (n,) a call; ``batch`` all rows as one tensor (k, n);
-            ``scalars`` n 0-d tensors a call; ``numbers`` n Python numbers a call.
+            ``mapped`` as ``vector``, but a copy of the object for all rows at once, under
+            `torch.vmap`; ``scalars`` n 0-d tensors a call; ``numbers`` n Python numbers a call.
         rows: the inputs.
         weights: ``negated`` or ``zeroed``: every tensor that the object owns or closes over, for
             these calls; then they are put back, and the calls made again. `Called.changed` tells
@@ -120,7 +121,7 @@ class CallGate(
     """
 
     target: Target
-    form: Literal["vector", "batch", "scalars", "numbers"]
+    form: Literal["vector", "batch", "mapped", "scalars", "numbers"]
     rows: tuple[tuple[float, ...], ...]
     weights: Literal["own", "negated", "zeroed"] = "own"
     dtype: str = ""

@@ -233,6 +233,7 @@ def _messages() -> Iterator[FromJudge]:
         for weights in ("own", "own", "negated", "zeroed"):
             yield CallGate(target=target, form="vector", rows=rows, weights=weights)
         yield CallGate(target=target, form="batch", rows=rows)
+        yield CallGate(target=target, form="mapped", rows=rows)
     for form in ("scalars", "numbers"):
         yield CallGate(target=Target(file=_FILE, name="plain"), form=form, rows=rows)
     yield ReadGradients(file=_FILE)

@@ -123,6 +123,8 @@ class FakeChild:
         rows = [[number(value) for value in row] for row in question.rows]
         if question.form == "batch":
             return (attempt(lambda: value(rows)),)
+        if question.form == "mapped":
+            return (Output(type="raised", text="RuntimeError: a list has no rows"),)
         if question.form == "vector":
             return tuple(attempt(lambda row=row: value(row)) for row in rows)
         return tuple(attempt(lambda row=row: value(*row)) for row in rows)

@@ -49,6 +49,54 @@ def test_a_gate_answers_in_every_form_that_it_accepts(gate):
     assert gate.answers("two", ROWS) == ["raised"] * 4
 
 
+XOR = """
+class Xor(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.neuron, self.seen = And(), []
+    def forward(self, x):
+        self.seen.append(x)
+        both = self.neuron(x)
+        neither = self.neuron(torch.cat((1 - x[:1], 1 - x[1:]), 0))
+        return self.neuron(torch.cat((1 - both, 1 - neither), 0))
+xor = Xor()
+"""
+
+
+def test_what_takes_no_batch_is_mapped_over_all_rows(gate):
+    gate.cell(XOR)
+    plane = tuple((first / 4, second / 4) for first in range(-2, 7) for second in range(-2, 7))
+    assert gate.call("xor", plane, form="batch").outputs[0].type == "raised"
+    mapped = gate.call("xor", plane, form="mapped").outputs
+    assert [output.shape for output in mapped] == [(len(plane), 1)]
+    assert list(map(float, mapped[0].values)) == gate.answers("xor", plane)
+
+
+def test_an_object_keeps_nothing_of_being_mapped(gate):
+    gate.cell(XOR)
+    assert gate.call("xor", ROWS, form="mapped").outputs[0].type == "tensor"
+    assert gate.cell("print(xor.seen)").output == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def gate(x): return neuron(x)",
+        "class Gate(And):\n  def forward(self, x): return 1.0 if x[0] > 0 else 0.0\ngate = Gate()",
+        "class Gate(And):\n  def forward(self, x): return float(x[0].item())\ngate = Gate()",
+        "class Gate(And):\n  def forward(self, x): return x.detach().numpy()\ngate = Gate()",
+        "class Gate(And):\n  def forward(self, x): return 1.0\ngate = Gate()",
+        "class Gate(And):\n  def __deepcopy__(self, memo): raise SystemExit\ngate = Gate()",
+    ],
+    ids=["function", "branch", "item", "numpy", "number", "copy"],
+)
+def test_what_cannot_be_mapped_says_so(gate, source):
+    assert gate.cell(source).outcome == "passed"
+    outputs = gate.call("gate", ROWS, form="mapped").outputs
+    assert [output.type for output in outputs] == ["raised"]
+    assert "raised" not in gate.answers("gate", ROWS)
+
+
 def test_inputs_follow_dtype_of_the_parameters(gate):
     gate.cell("neuron = neuron.double()")
     called = gate.call("neuron", ROWS)
