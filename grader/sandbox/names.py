@@ -200,16 +200,18 @@ class NameTable:
         """
         order: dict[str, None] = {}
         bindings = _read_bindings(tree)
+        before = self._before.get
+        new = {n: None for n, value in list(self._namespace.items()) if before(n) != id(value)}
         for name, line, changed in bindings.found:
-            if stopped_at is not None and line >= stopped_at and not self._is_new(name):
+            if stopped_at is not None and line >= stopped_at and name not in new:
                 continue
             if changed and isinstance(self._namespace.get(name), types.ModuleType):
                 continue
             order.pop(name, None)
             order[name] = None
-        for name in list(self._namespace):
-            if type(name) is str and name not in order and self._is_new(name):
-                order[name] = None
+        for name in new:
+            if type(name) is str:
+                order.setdefault(name)
         bound = [name for name in order if self._is_listed(name)][-MOST_NAMES:]
         shown = {name for name, _, _ in bindings.found}
         for name in bound:
@@ -220,11 +222,6 @@ class NameTable:
                 self._of_libraries.add(name)
         self._before = {}
         return tuple(self._described(name) for name in bound)
-
-    def _is_new(self, name: str) -> bool:
-        if name not in self._namespace:
-            return False
-        return self._before.get(name) != id(self._namespace[name])
 
     def _is_listed(self, name: str) -> bool:
         if name not in self._namespace or _LEFT_OUT.fullmatch(name):
