@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grader.reports.html.outline import Half, inner_parts, trace_outline
+from grader.reports.html.outline import Place, fit_line, inner_parts, trace_outline
 
 _LEFT, _TOP, _SIZE = 24.0, 6.0, 190.0
 _MOST_MISPLACED = 0.01
-
-Place = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,7 @@ def same_answer(expected: str, actual: str) -> bool:
         return expected == actual
 
 
-def _drawn(lines: Sequence[Sequence[Half]], scale: _Scale, *, closed: bool = True) -> str:
+def _drawn(lines: Sequence[Sequence[Place]], scale: _Scale, *, closed: bool = True) -> str:
     """Return lines through half steps of the grid as one SVG path."""
     step = scale.step / 2
     return "".join(
@@ -144,22 +142,12 @@ def _drawn(lines: Sequence[Sequence[Half]], scale: _Scale, *, closed: bool = Tru
 def _border(answers: str, scale: _Scale) -> tuple[float, float, float] | None:
     """Return (a, b, c) of a line with 1 where ``a*x1 + b*x2 > c``; None where no line fits.
 
-    The line goes through the middle of the steps between neighbours with different answers, along
-    the direction in which these spread most (their first principal axis).
+    The line is fitted to the middles of the steps between neighbours with different answers.
     """
     steps = _steps(answers, scale)
     if len(steps) < 2:
         return None
-    mean_x = sum(x for x, _ in steps) / len(steps)
-    mean_y = sum(y for _, y in steps) / len(steps)
-    xx = sum((x - mean_x) ** 2 for x, _ in steps)
-    yy = sum((y - mean_y) ** 2 for _, y in steps)
-    xy = sum((x - mean_x) * (y - mean_y) for x, y in steps)
-    largest = (xx + yy) / 2 + (((xx - yy) / 2) ** 2 + xy**2) ** 0.5
-    along = (xy, largest - xx) if abs(xy) > 1e-9 else ((1.0, 0.0) if xx > yy else (0.0, 1.0))
-    length = (along[0] ** 2 + along[1] ** 2) ** 0.5
-    a, b = -along[1] / length, along[0] / length
-    c = a * mean_x + b * mean_y
+    a, b, c = fit_line(steps)
     above = [a * x + b * y - c for x, y in map(scale.at, range(len(answers)))]
     if sum(d if answer == "1" else -d for d, answer in zip(above, answers, strict=True)) < 0:
         a, b, c, above = -a, -b, -c, [-distance for distance in above]
