@@ -17,6 +17,7 @@ _ROOM = 0.95
 """How far from the middle, in half steps, a border may pass between two points."""
 _MOST_FITS = 30
 _FAR = 8.0
+_TINY = 1e-9
 
 
 def trace_outline(answers: str, wanted: str, side: int) -> list[list[Place]]:
@@ -148,7 +149,7 @@ def _straight(part: list[Half]) -> list[Place]:
         if _passes(crossings, part, crossings[0], crossings[-1]):
             return [crossings[0], crossings[-1]]
         off = [
-            min(_FAR, abs(found[0] - middle[0]) + abs(found[1] - middle[1]))
+            min(_FAR, abs(found[0] - middle[0]) + abs(found[1] - middle[1])) + _TINY
             for found, middle in zip(crossings, part, strict=True)
         ]
         weights = [weight * distance for weight, distance in zip(weights, off, strict=True)]
@@ -178,7 +179,7 @@ def _passes(crossings: list[Place], middles: list[Half], start: Place, end: Plac
     """Tell whether crossings are near the middles of their steps, and between the ends."""
     spans = [sorted((start[axis], end[axis])) for axis in (0, 1)]
     return all(
-        abs(found[axis] - middle[axis]) <= _ROOM and low <= found[axis] <= high
+        abs(found[axis] - middle[axis]) <= _ROOM and low - _TINY <= found[axis] <= high + _TINY
         for found, middle in zip(crossings, middles, strict=True)
         for axis, (low, high) in enumerate(spans)
     )
