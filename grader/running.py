@@ -9,6 +9,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from grader.checks.view import ChildGone, Ran
 from grader.model import Cell, Limits, Outcome
 from grader.sandbox.protocol import CellDone, RunCell, Start
@@ -33,6 +35,7 @@ class Run:
         self._limits = limits
         self._child: ChildSession | None = None
         self._well: list[Cell] = []
+        self._full = False
         self._deaths = 0
         self._deadline = time.monotonic() + limits.submission_seconds
         self.anomalies: list[str] = []
@@ -68,6 +71,7 @@ class Run:
             if self.exhausted:
                 return None
             self._child = self._server.spawn(self._start, self._limits)
+            self._full = False
             self._replay()
         return self._child
 
@@ -85,6 +89,11 @@ class Run:
         except ChildGone as gone:
             self.bury()
             return Ran(cell=cell, done=None), gone.outcome
+        filled, self._full = done.full and not self._full, done.full
+        if filled and done.outcome != "passed":
+            # What it filled the memory with dies with the child, and its names with that.
+            self.bury()
+            return Ran(cell=cell, done=msgspec.structs.replace(done, bound=())), None
         self._well.append(cell)
         return Ran(cell=cell, done=done), None
 
@@ -115,7 +124,7 @@ class Run:
         assert self._child is not None
         for position, cell in enumerate(self._well):
             try:
-                self._run_in(self._child, cell)
+                self._full = self._run_in(self._child, cell).full
             except ChildGone:
                 del self._well[position]
                 self.bury()

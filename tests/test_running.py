@@ -30,6 +30,11 @@ FATAL = {
     "abort": ("import os\nos.abort()", "crashed"),
     "closed-messages": ("import os\nos.closerange(3, 64)", "crashed"),
     "memory": ("held = []\nwhile True: held.append(bytes(10**6))", "memory"),
+    "memory-in-small-pieces": (
+        "import torch\nheld = []\nwhile True: held.append(torch.zeros(1000))",
+        "memory",
+    ),
+    "memory-in-one-list": ("held = []\nwhile True: held += [1] * 10**5", "memory"),
     "memory-on-device": (
         "import torch, ctypes\nx = torch.empty(1 << 30, device='cuda')\n"
         "libc = ctypes.CDLL(None)\nstart = ctypes.c_void_p(x.data_ptr())\n"
@@ -81,6 +86,30 @@ def test_a_cell_that_ends_badly_costs_its_own_task_only(grade, name):
     assert found.checks[0].code == f"judge.ended-{outcome}"
     if name != "closed-messages":
         assert (task(report, "not").points, task(report, "or").points) == (100, 100)
+
+
+BACKWARD = """
+import torch
+a, b, c, d = (torch.tensor([float(n)], requires_grad=True) for n in range(1, 5))
+loss = a * b + c * d
+loss.backward()
+"""
+
+
+@pytest.mark.parametrize("name", ["memory", "memory-in-small-pieces", "memory-in-one-list"])
+def test_what_filled_the_memory_takes_nothing_from_the_cells_that_follow(grade, name):
+    """The first backward run starts a thread, which needs memory for its stack."""
+    report = grade(BEFORE, ("Задача 3", FATAL[name][0]), ("Задача 7", BACKWARD))
+    assert [cell.outcome for cell in report.cells] == ["passed", "memory", "passed"]
+    codes = {check.code for found in report.tasks for check in found.checks}
+    assert "judge.doubted" not in codes
+
+
+def test_a_cell_that_fills_the_memory_and_passes_keeps_its_names(grade):
+    held = "held = []\ntry:\n    while True: held.append(bytes(10**6))\nexcept MemoryError: pass"
+    cells = [("Задача 3", held), *(("Задача 4", "len(held) / 0"),) * 8, ("Задача 5", "held[0]")]
+    report = grade(BEFORE, *cells)
+    assert [cell.outcome for cell in report.cells] == ["passed"] * 2 + ["raised"] * 8 + ["passed"]
 
 
 @pytest.mark.parametrize("name", FATAL)

@@ -14,6 +14,7 @@ from grader.sandbox.output import BoundedWriter
 from grader.sandbox.placeholders import MissingFinder, trace_placeholder
 from grader.sandbox.protocol import CellDone, CellError, RunCell
 from grader.sandbox.recorder import BackwardRecorder
+from grader.sandbox.reserve import Reserve
 from grader.sandbox.scripts import ScriptRunner
 from grader.sandbox.shell import FileState, QuietShell
 from grader.sandbox.untouched import Foreign, shield
@@ -61,6 +62,7 @@ class CellRunner:
         self._missing = missing
         self._device = device
         self._recorder = recorder
+        self._reserve = Reserve()
         self._files: dict[str, File] = {}
         self._ahead: File | None = None
 
@@ -90,8 +92,12 @@ class CellRunner:
         file.names.before_cell()
         self._device.begin_cell(cell.mark)
         self._recorder.begin_cell()
+        self._reserve.take()
         start = _clock()
-        outcome, error, tree = self._run_watched(cell, file, writer)
+        try:
+            outcome, error, tree = self._run_watched(cell, file, writer)
+        finally:
+            self._reserve.give_back()
         seconds = _clock() - start
         file.state.leave()
         before = cell.line - 1 if cell.style == "script" else 0
@@ -110,6 +116,7 @@ class CellRunner:
             device=self._device.take_log(),
             backward=backward,
             backward_count=backward_count,
+            full=not self._reserve.has_room(),
         )
 
     def _run_watched(
@@ -126,6 +133,10 @@ class CellRunner:
                 result = run(cell, file)
         except TimeLimit as error:
             # It came between the student's code and the end of the watch.
+            result = (*judge_end(error, ""), self._shell.cell_tree)
+        except MemoryError as error:
+            # The same, of a cell that left no room for it.
+            self._reserve.give_back()
             result = (*judge_end(error, ""), self._shell.cell_tree)
         finally:
             self._shell.started = None

@@ -11,7 +11,13 @@ from grader.model import Limits, Outcome
 from grader.sandbox import wire
 from grader.sandbox.audit import Audit
 from grader.sandbox.control import CHILD_FAILED, Ended
-from grader.sandbox.ending import ChildFailed, ChildGone, ServerFailed, read_ending
+from grader.sandbox.ending import (
+    ChildFailed,
+    ChildGone,
+    ServerFailed,
+    read_ending,
+    tells_of_memory,
+)
 from grader.sandbox.protocol import (
     CellDone,
     Failed,
@@ -169,7 +175,7 @@ class ChildSession:
         try:
             done = self.ask(marked, CellDone, seconds=seconds_wall)
         except ChildFailed as error:
-            self._end_tampered(f"the child reports a failure of its own: {error}")
+            self._end_failed(f"the child reports a failure of its own: {error}")
         if done.index != cell.index:
             self._end_tampered(f"the child sent cell {done.index} for cell {cell.index}")
         self._imported.update(done.imported)
@@ -224,8 +230,14 @@ class ChildSession:
             self._end_tampered("the child closed its end of the messages and went on")
         log = self._process.log_text()
         if ended.status == CHILD_FAILED:
-            self._end_tampered(f"what serves the judge in the child ended: {log[-400:]}")
+            self._end_failed(f"what serves the judge in the child ended: {log[-400:]}")
         self._end(read_ending(ended, log=log, cpu_seconds=self._limits.submission_seconds))
+
+    def _end_failed(self, what: str) -> NoReturn:
+        """Our own code failed beside a cell: it was left no memory, or something was done to it."""
+        if tells_of_memory(what):
+            self._end(ChildGone(Outcome.MEMORY, "sandbox.ended.memory"))
+        self._end_tampered(what)
 
     def _end_tampered(self, what: str) -> NoReturn:
         self.anomalies.append(what[:500])

@@ -69,11 +69,16 @@ def read_ending(ended: Ended | None, *, log: str, cpu_seconds: float) -> ChildGo
         return ChildGone(Outcome.TIMEOUT, "sandbox.ended.cpu", {"seconds": f"{cpu_seconds:g}"})
     if name == "SIGKILL":
         return ChildGone(Outcome.MEMORY, "sandbox.ended.killed")
-    if name in _ABORTS and any(words in log for words in _MEMORY_WORDS):
+    if name in _ABORTS and tells_of_memory(log):
         return ChildGone(Outcome.MEMORY, "sandbox.ended.memory")
     if name:
         return ChildGone(Outcome.CRASHED, "sandbox.ended.signal", {"signal": name})
     return ChildGone(Outcome.CRASHED, "sandbox.ended.exit", {"status": str(ended.status)})
+
+
+def tells_of_memory(text: str) -> bool:
+    """Tell whether a text says that something failed for want of memory."""
+    return any(words in text for words in _MEMORY_WORDS)
 
 
 def _signal_name(number: int) -> str:

@@ -21,6 +21,7 @@ from grader.sandbox import (
     rlimits,
     seccomp,
 )
+from grader.sandbox.reserve import RESERVE_BYTES
 
 SOCKET, LOG = 3, 1
 """Descriptors of a child: its messages, and the log (also 2); 0 reads nothing."""
@@ -167,7 +168,7 @@ def _filter_of_this_process() -> bytes:
 
 
 def _limit(jail: Jail, held: rlimits.HeldByServer, fork: control.Fork) -> None:
-    rlimits.limit_memory(held, fork.memory_bytes)
+    rlimits.limit_memory(held, fork.memory_bytes + RESERVE_BYTES)
     rlimits.limit_time(fork.cpu_seconds)
     rlimits.limit_files(own_folder=jail.holds(layers.NAMESPACES))
     rlimits.limit_signals_and_priority()

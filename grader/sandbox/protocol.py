@@ -406,6 +406,7 @@ class CellDone(
         backward_count: how many there were.
         replaced: functions of Python and PyTorch in whose place stands something else by now.
         imported: libraries that have been imported by now, and were not there at the start.
+        full: whether hardly any memory is left, so that what follows would fail for want of it.
     """
 
     index: int
@@ -422,6 +423,7 @@ class CellDone(
     backward_count: int = 0
     replaced: tuple[str, ...] = ()
     imported: tuple[Library, ...] = ()
+    full: bool = False
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="names"):

@@ -7,9 +7,11 @@ tracebacks are reported as data instead of text.
 
 import ast
 import builtins
+import contextlib
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from types import ModuleType
 
 from IPython.core.compilerop import CachingCompiler
@@ -95,6 +97,13 @@ class QuickTransformers(TransformerManager):
         return super().do_token_transforms(lines)  # type: ignore[no-any-return,no-untyped-call]
 
 
+class _Outputs(dict[int, list[Foreign]]):
+    """Stands for the outputs that IPython keeps beside what is shown, and keeps none of them."""
+
+    def __missing__(self, count: int) -> list[Foreign]:
+        return []
+
+
 class QuietShell(InteractiveShell):
     """IPython's shell without a terminal, a kernel, a home folder or child processes.
 
@@ -123,6 +132,8 @@ class QuietShell(InteractiveShell):
         super().__init__(  # type: ignore[no-untyped-call]
             ipython_dir="", config=config, autocall=0, colors="nocolor", xmode="Minimal"
         )
+        history: Foreign = self.history_manager
+        history.outputs = _Outputs()
         self.input_transformer_manager = QuickTransformers()  # type: ignore[no-untyped-call]
         formatter: Foreign = self.display_formatter
         formatter.active_types = ["text/plain"]
@@ -141,6 +152,12 @@ class QuietShell(InteractiveShell):
 
     def init_logstart(self) -> None:
         """Log nothing."""
+
+    @contextlib.contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """Keep no second copy of what is printed, which nothing would bound."""
+        del channel
+        yield
 
     # Tracebacks are data.
 

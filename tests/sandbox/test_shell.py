@@ -1,5 +1,9 @@
 """What the shell leaves out of IPython's work changes nothing of what IPython does."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.async_helpers import _should_be_async
@@ -7,6 +11,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from grader.sandbox.shell import QuickTransformers, awaits
 
+ROOT = Path(__file__).resolve().parents[2]
 PIECES = (
     "x = 1", "%time x", "%%time", "!ls", "x = !ls", "x = %who", "y = \\", "(", ")", "[", "]", "?",
     "x?", "x??", "?x", "  ?x", "x ? # why", "# почему?", "'%d = %s' % (1, 2)", "a != b", "a %= 2",
@@ -48,3 +53,25 @@ def test_a_transformer_of_the_students_is_asked():
     manager = QuickTransformers()
     manager.token_transformers = [*manager.token_transformers, Shout]
     assert outcome(manager, "x = 1") is RuntimeError
+
+
+PRINTED = """
+import io, sys
+from grader.sandbox.shell import QuietShell
+
+shell = QuietShell.instance()
+sys.stdout = sys.stderr = io.StringIO()
+for cell in (
+    "for count in range(9): print(count)",
+    "display('shown')\\nraise ValueError",
+    "import sys\\nprint('error', file=sys.stderr)\\n1 + 1",
+):
+    shell.run_cell(cell, store_history=True)
+assert "shown" in sys.stdout.getvalue() and "error" in sys.stdout.getvalue()
+assert not shell.history_manager.outputs, shell.history_manager.outputs
+"""
+
+
+def test_nothing_is_kept_of_what_is_printed_and_displayed():
+    """IPython 9 keeps all of it, which filled the memory where a loop printed for ever."""
+    subprocess.run([sys.executable, "-c", PRINTED], cwd=ROOT, check=True, timeout=60)
