@@ -167,18 +167,26 @@ class Gradebook:
         )
         return int(cursor.lastrowid or 0)
 
-    def end_run(self, run: int, submissions: Iterable[str]) -> None:
-        """Note that every submission of the run has its result; drop results of any other.
+    def end_run(self, run: int, submissions: Iterable[str]) -> bool:
+        """Drop results of what is no longer handed in; note and return whether the run is whole.
 
-        A run that was killed and goes on may have results of what is no longer handed in.
+        It is none where one submission was graded again and others have never been.
+
+        Args:
+            run: its id.
+            submissions: all that are handed in.
         """
-        gone = self.graded(run).difference(submissions)
+        wanted, graded = set(submissions), self.graded(run)
+        gone = graded - wanted
         with transaction(self._db):
             self._db.executemany(
                 "DELETE FROM results WHERE run = ? AND submission = ?",
                 [(run, name) for name in gone],
             )
-            self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), run))
+            whole = graded >= wanted
+            if whole:
+                self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (_now(), run))
+        return whole
 
     def is_whole(self, run: int) -> bool:
         """Tell whether every submission of a run has its result; one that was killed lacks some."""

@@ -156,12 +156,18 @@ def grade_batch(
             nothing_known = gradebook.previous_run(run) is None and not gradebook.graded(run)
             pool = LocalWorkers(hello, desk, assignment, count=workers, ahead=nothing_known)
         cached = _take_all(pool.grade(chosen), chosen, gradebook, run, progress)
-        gradebook.end_run(run, names)
+        whole = gradebook.end_run(run, names)
         taken = keep_decisions(gradebook, run, decisions)
         pages = _pages(assignment, settings.language, gradebook)
         _draw_reviewed(gradebook, run, pages, out, {item.submission for item in decisions})
         seconds = time.monotonic() - began
-        facts = RunFacts(seconds=seconds, workers=workers, cached=cached, handed_in=len(jobs))
+        facts = RunFacts(
+            seconds=seconds,
+            workers=workers,
+            cached=cached,
+            handed_in=len(jobs),
+            interrupted=not whole,
+        )
         tally, waiting = write_class(
             out, gradebook, run, pages, assignment, language=settings.language, facts=facts
         )
@@ -179,6 +185,7 @@ def grade_batch(
         unclaimed=unclaimed,
         attendance=attendance,
         changes=_change_lines(tally, assignment, settings.language),
+        interrupted=not whole,
     )
 
 

@@ -17,6 +17,7 @@ import pytest
 from msgspec import structs
 
 from grader.batch import run as batch_run
+from grader.batch.exporting import export
 from grader.batch.grading import Settings
 from grader.batch.run import draw_again, grade_batch
 from grader.gradebook import Gradebook, GradebookError
@@ -164,6 +165,25 @@ def test_only_of_somebody_who_is_not_there_is_answered_with_who_is(tmp_path, onl
     assert caught.value.code == code
     assert caught.value.values == {"paths": str(tmp_path / "in"), "only": only, "near": near}
     assert not (tmp_path / "out").exists()
+
+
+def test_one_graded_alone_makes_no_whole_run_of_a_class(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("anna", "boris", "clara"):
+        (folder / f"{name}.py").write_text("x = 1\n", "utf-8")
+    alone = grade_batch([folder], out, SETTINGS, workers=1, only="anna")
+    assert (alone.count, alone.interrupted) == (1, True)
+    assert draw_again(out, language="en").interrupted
+    with pytest.raises(GradebookError) as caught:
+        export(out, "csv")
+    assert caught.value.code == "gradebook.interrupted"
+    whole = grade_batch([folder], out, SETTINGS, workers=1)
+    assert (whole.count, whole.interrupted) == (3, False)
+    (folder / "dina.py").write_text("x = 2\n", "utf-8")
+    assert grade_batch([folder], out, SETTINGS, workers=1, only="boris").interrupted
+    assert not grade_batch([folder], out, SETTINGS, workers=1).interrupted
+    assert not grade_batch([folder], out, SETTINGS, workers=1, only="boris").interrupted
 
 
 def test_pages_drawn_after_an_interrupted_run_say_that_it_was(graded, tmp_path):
