@@ -9,6 +9,7 @@ from grader.sandbox.session import Server
 from tests.once import Once
 
 # A busy machine is slow; that fails no property.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis")
 settings.register_profile("grader", deadline=None)
 settings.load_profile("grader")
 

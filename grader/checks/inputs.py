@@ -7,6 +7,7 @@ since most commands never need it.
 import contextlib
 import functools
 import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from grader.sandbox.protocol import Layer
+from grader.vgpu.build import default_cache_folder
 
 if TYPE_CHECKING:
     from hypothesis import settings as Settings
@@ -290,7 +292,12 @@ def smallest(
 
 def _settings(*, examples: int, shrink: bool = False) -> "Settings":
     from hypothesis import HealthCheck, Phase, settings
+    from hypothesis.configuration import set_hypothesis_home_dir
 
+    if "HYPOTHESIS_STORAGE_DIRECTORY" not in os.environ:
+        # What it remembers of source files would lie in the current folder, which is not ours.
+        with contextlib.suppress(RuntimeError):  # the user has no home
+            set_hypothesis_home_dir(default_cache_folder() / "hypothesis")
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     return settings(
         database=None,
