@@ -66,20 +66,25 @@ class _Lines:
         self._console.print(message("cli.progress", values, language=self._language))
 
 
+_NARROW = 72
+"""Columns of a terminal that has room for the figures alone."""
+
+
 class _Bar(rich.progress.Progress):
-    """A bar with count, rate and time left."""
+    """A bar with count, rate and time left; a narrow terminal shows these and no bar."""
 
     def __init__(self, console: Console, language: str) -> None:
         self._language = language
-        super().__init__(
+        columns: list[rich.progress.ProgressColumn] = [
             rich.progress.TextColumn("{task.description}"),
-            rich.progress.BarColumn(),
             rich.progress.MofNCompleteColumn(),
             rich.progress.TextColumn("{task.fields[rate]}"),
             rich.progress.TimeRemainingColumn(),
-            rich.progress.TextColumn("{task.fields[name]}", markup=False),
-            console=console,
-        )
+        ]
+        if console.width > _NARROW:
+            columns.insert(1, rich.progress.BarColumn(bar_width=20))
+            columns.append(rich.progress.TextColumn("{task.fields[name]}", markup=False))
+        super().__init__(*columns, console=console)
         title = message("cli.grading", language=language)
         self._began = time.monotonic()
         self._task = self.add_task(title, total=None, name="", rate="")
@@ -95,7 +100,7 @@ class _Bar(rich.progress.Progress):
             completed=event.done,
             total=event.total,
             rate=shown,
-            name=clean_line(event.name, most=40),
+            name=clean_line(event.name, most=min(40, max(8, self.console.width - _NARROW + 8))),
         )
 
 
