@@ -7,6 +7,7 @@ import msgspec
 from grader.batch.grading import Settings, settings_digest
 from grader.batch.pages import Drawn, SubmissionPages, is_written, write_submission
 from grader.gradebook import Gradebook, result_key
+from grader.intake.names import path_text
 from grader.model import Assignment, Report
 
 
@@ -96,7 +97,7 @@ class Desk:
             unwritten = Unwritten(
                 number=error.errno or 0,
                 reason=error.strerror or str(error),
-                path=str(error.filename or self._out / name),
+                path=path_text(error.filename or self._out / name),
             )
             return msgspec.structs.replace(done, drawn="", unwritten=unwritten)
         return msgspec.structs.replace(done, failure=drawn.failure)

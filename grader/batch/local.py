@@ -72,8 +72,8 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         self.job = job
-        members = [(member.key, member.path) for member in job.members]
-        line = JobLine(name=job.name, path=str(job.path.absolute()), members=members)
+        members = [(os.fsencode(member.key), member.path) for member in job.members]
+        line = JobLine(name=job.name, path=os.fsencode(job.path.absolute()), members=members)
         self.connection.sendall(msgspec.json.encode(line) + b"\n")
 
     def take(self) -> list[Done | Wanted]:

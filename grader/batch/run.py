@@ -1,6 +1,7 @@
 """A batch from paths to an output folder: what ``grader grade`` and ``grader report`` do."""
 
 import difflib
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from grader.batch.reviewing import Decision, Taken, keep_decisions, read_decisio
 from grader.batch.worker import Hello
 from grader.devices import require_known, require_real
 from grader.gradebook import Gradebook, GradebookError, known_origins
+from grader.intake.names import path_text
 from grader.lms.roster import NOBODY_ABSENT, Attendance
 from grader.model import Assignment, Report
 from grader.reports.changes import change_line, losses_first
@@ -148,9 +150,9 @@ def grade_batch(
         else:
             hello = Hello(
                 settings=settings,
-                gradebook=str((out / GRADEBOOK).resolve()),
+                gradebook=os.fsencode((out / GRADEBOOK).resolve()),
                 run=run,
-                out=str(out.resolve()),
+                out=os.fsencode(out.resolve()),
                 few=len(chosen) <= FEW * workers,
             )
             nothing_known = gradebook.previous_run(run) is None and not gradebook.graded(run)
@@ -193,7 +195,7 @@ def _identity(
     paths: Sequence[Path], settings: Settings, assignment: Assignment, only: str | None
 ) -> str:
     """Return what a run must agree in with one that was killed, to go on with it."""
-    where = sorted(str(path.resolve()) for path in paths)
+    where = sorted(path_text(path.resolve()) for path in paths)
     return msgspec.json.encode(
         [settings, settings_digest(settings, assignment), only, where]
     ).decode()
@@ -219,12 +221,11 @@ def _take_all(
             name = event.job.name
             progress(Progress(finished, len(jobs), name, lost=event.reason, last=event.last))
             continue
+        source = path_text(by_name[event.name].path)
         if event.known is not None:
-            gradebook.add_known(run, event.name, event.known, source=str(by_name[event.name].path))
+            gradebook.add_known(run, event.name, event.known, source=source)
         elif event.report is not None:
-            gradebook.add_result(
-                run, event.report, key=event.key, source=str(by_name[event.name].path)
-            )
+            gradebook.add_result(run, event.report, key=event.key, source=source)
         if event.unwritten is not None:
             failed = event.unwritten
             raise OSError(failed.number, failed.reason, failed.path)

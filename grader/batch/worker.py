@@ -34,7 +34,7 @@ NOT_THE_SUBMISSION = ("sandbox.too-weak", "sandbox.no-start")
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
-    """First line to a worker.
+    """First line to a worker; paths are bytes, since not every name of a file is text.
 
     Attributes:
         settings: what decides the results.
@@ -45,23 +45,23 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     settings: Settings
-    gradebook: str
+    gradebook: bytes
     run: int
-    out: str
+    out: bytes
     few: bool = False
 
 
 class JobLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One submission for the worker."""
+    """One submission for the worker; where it lies is bytes, as in `Hello`."""
 
     name: str
-    path: str
-    members: list[tuple[str, str]] = []
+    path: bytes
+    members: list[tuple[bytes, str]] = []
 
     def job(self) -> Job:
         """Return the job."""
-        members = tuple(Member(key, path) for key, path in self.members)
-        return Job(name=self.name, path=Path(self.path), members=members)
+        members = tuple(Member(os.fsdecode(key), path) for key, path in self.members)
+        return Job(name=self.name, path=Path(os.fsdecode(self.path)), members=members)
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -147,8 +147,9 @@ def work(lines: Iterator[bytes], out: IO[bytes], door: socket.socket | None) -> 
         few=hello.few,
         share=None if door is None else functools.partial(share, door),
     )
-    with Gradebook(Path(hello.gradebook)) as gradebook:
-        desk = Desk(hello.settings, grading.assignment, gradebook, hello.run, Path(hello.out))
+    with Gradebook(Path(os.fsdecode(hello.gradebook))) as gradebook:
+        out_folder = Path(os.fsdecode(hello.out))
+        desk = Desk(hello.settings, grading.assignment, gradebook, hello.run, out_folder)
         worker = Worker(grading, desk)
         try:
             for number, line in enumerate(lines):

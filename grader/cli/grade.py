@@ -13,6 +13,7 @@ from grader.cli.main import PASSED
 from grader.cli.progress import show_progress
 from grader.cli.show import guarded
 from grader.cli.show import say as complain
+from grader.intake.names import path_text
 from grader.messages import message, plural
 from grader.reports.clean import clean_line
 from grader.reports.wording import shown_number
@@ -100,12 +101,12 @@ def _print_result(result: BatchResult, out: Path, language: str) -> None:
         ("cli.unclaimed", result.unclaimed),
     ):
         if names:
-            say(code, len(names), names=listed(names), path=out / SUBMISSIONS_FILE)
+            say(code, len(names), names=listed(names), path=path_text(out / SUBMISSIONS_FILE))
     _print_changes(console, result.changes, language)
-    page = {"path": str(out / "index.html")}
+    page = {"path": path_text(out / "index.html")}
     console.print(clean_line(message("cli.look-at", page, language=language), most=2000))
     if result.waiting:
-        say("cli.waits", result.waiting, path=out / "review.csv")
+        say("cli.waits", result.waiting, path=path_text(out / "review.csv"))
 
 
 def _print_changes(console: Console, changes: Sequence[str], language: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from grader.intake.archive import Found, checked_path, is_skipped
 from grader.intake.bounds import Bounds, refuse, require_size
-from grader.intake.names import format_of, natural_order, shown_path
+from grader.intake.names import format_of, natural_order, path_text, shown_path
 
 # A fifo would wait for a writer, a link could lead to somebody else's work.
 _FLAGS = (
@@ -106,7 +106,7 @@ def walk_folder(
                     checked_path(f"{relative}/x", name, bounds)
                     waiting.append((f"{relative}/", Path(entry.path)))
             else:
-                yield _printable(relative), entry
+                yield path_text(relative), entry
 
 
 def _entries(folder: Path, name: str) -> list[os.DirEntry[str]]:
@@ -115,10 +115,6 @@ def _entries(folder: Path, name: str) -> list[os.DirEntry[str]]:
             return list(entries)
     except OSError as error:
         raise refuse("unreadable", name, detail=_reason(error)) from error
-
-
-def _printable(path: str) -> str:
-    return path.encode(errors="replace").decode()
 
 
 def _reason(error: Exception) -> str:

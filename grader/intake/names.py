@@ -1,7 +1,9 @@
 """Names that strangers chose, made fit for pages and paths."""
 
+import os
 import re
 import unicodedata
+import urllib.parse
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -36,6 +38,18 @@ def clean_name(text: str, bounds: Bounds | None = None) -> str:
     name = _DEVICES.sub(r"\1_", " ".join(safe.split()).strip(". "), count=1)
     name = name[: bounds.name_characters].encode()[:_NAME_BYTES].decode(errors="ignore").strip(". ")
     return name or "submission"
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    """Return a path as text that any file takes: what is no text in it becomes ``%FF``.
+
+    Different paths stay different. The path itself travels as `os.fsencode` gives it.
+    """
+    return re.sub(
+        "[\ud800-\udfff]",
+        lambda found: urllib.parse.quote(os.fsencode(found.group())),
+        os.fspath(path),
+    )
 
 
 def shown_path(path: str) -> str:

@@ -53,7 +53,11 @@ def list_members(
     shown = shown_path(container.name)
     if container.is_dir():
         found = walk_folder(container, shown, _CLASS, visible=visible)
-        return [Member(path, path) for path, entry in found if entry.is_file(follow_symlinks=False)]
+        return [
+            Member(str(Path(entry.path).relative_to(container)), path)
+            for path, entry in found
+            if entry.is_file(follow_symlinks=False)
+        ]
     _require_directory(container, shown)
     try:
         with zipfile.ZipFile(container) as archive:

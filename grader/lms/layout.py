@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from grader.intake.bounds import Bounds
-from grader.intake.names import clean_name, format_of, unique_name
+from grader.intake.names import clean_name, format_of, path_text, unique_name
 from grader.lms.containers import Member
 from grader.lms.origin import FileState, Origin
 
@@ -181,7 +181,7 @@ def _chosen(group: list[Handed], attempt: str) -> Handed:
     number = min(wanted, len(group))
     chosen = group[number - 1]
     others: list[tuple[str, FileState]] = [
-        (f"{one.path.name}/{path}", "earlier-attempt")
+        (f"{path_text(one.path.name)}/{path}", "earlier-attempt")
         for one in group
         if one is not chosen
         for path, _ in one.origin.files

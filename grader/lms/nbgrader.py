@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from grader.intake.bounds import refuse
-from grader.intake.names import shown_path
+from grader.intake.names import path_text, shown_path
 from grader.lms.layout import Claim
 from grader.lms.origin import Origin
 
@@ -26,7 +26,7 @@ def prefix_of(container: Path) -> str | None:
         return "../"
     for depth in range(1, len(parts) + 1):
         if parts[-depth] == _SUBMITTED:
-            return "".join(f"{part}/" for part in parts[len(parts) - depth + 1 :])
+            return "".join(f"{path_text(part)}/" for part in parts[len(parts) - depth + 1 :])
     return None
 
 

@@ -1,6 +1,7 @@
 """A batch on a real Dask cluster on loopback: the same results, whatever joins or dies."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,7 @@ def test_a_cluster_of_two_workers_gives_the_gradebook_of_this_machine(base, clus
     sources = {f"s{number}": (RIGHT, WRONG)[number % 2] for number in range(6)}
     hand_in(base / "in", **sources)
     (base / "in" / "broken.ipynb").write_text("{ no notebook")
+    (base / "in" / os.fsdecode(b"\xff.py")).write_text(RIGHT)
     local = grade(base)
     assert local.returncode == 0, local.stderr
     here = everything(base / "out")
@@ -110,7 +112,7 @@ def test_a_cluster_of_two_workers_gives_the_gradebook_of_this_machine(base, clus
     assert there.returncode == 0, there.stderr
     assert everything(base / "out") == here
     again = grade(base, "--scheduler", cluster.address)
-    assert "6 of them unchanged" in again.stdout
+    assert "7 of them unchanged" in again.stdout
 
 
 def test_a_worker_killed_and_one_added_lose_nothing(base, cluster):
