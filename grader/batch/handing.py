@@ -41,7 +41,11 @@ AS_IT_LIES = Source()
 
 
 def find(
-    paths: Sequence[Path], source: Source, known: Mapping[str, Origin]
+    paths: Sequence[Path],
+    source: Source,
+    known: Mapping[str, Origin],
+    *,
+    leave_out: Path | None = None,
 ) -> tuple[HandedIn, Attendance]:
     """Return what was handed in, and how the roster compares with it.
 
@@ -49,12 +53,15 @@ def find(
         paths: as the instructor gave them.
         source: how to read them.
         known: where earlier submissions came from, by name.
+        leave_out: a folder in which nothing was handed in.
 
     Raises:
         Refused: a path or the roster cannot be read.
     """
     people = None if source.roster is None else read_roster(read_sheet(source.roster))
-    handed_in = find_handed_in(paths, system=source.system, attempt=source.attempt, known=known)
+    handed_in = find_handed_in(
+        paths, system=source.system, attempt=source.attempt, known=known, leave_out=leave_out
+    )
     if people is None:
         return handed_in, NOBODY_ABSENT
     return handed_in, attend(people, handed_in.submissions)

@@ -29,7 +29,10 @@ from grader.batch.reviewing import Decision, Taken, keep_decisions, read_decisio
 from grader.batch.worker import Hello
 from grader.devices import require_known, require_real
 from grader.gradebook import Gradebook, GradebookError, known_origins
+from grader.intake.disk import is_same
+from grader.intake.entries import is_no_submission
 from grader.intake.names import path_text
+from grader.lms.handed_in import HandedIn
 from grader.lms.roster import NOBODY_ABSENT, Attendance
 from grader.model import Assignment, Report
 from grader.reports.changes import change_line, losses_first
@@ -109,7 +112,7 @@ def grade_batch(
 
     Args:
         paths: files and folders; each entry of a folder is one submission.
-        out: output folder, made if missing.
+        out: output folder, made if missing; where it lies in a folder of `paths`, it is left out.
         settings: what decides the results.
         workers: worker processes on this machine, at least 1; a card of its own serves one.
         scheduler: address of a Dask scheduler whose workers grade instead; empty for this machine.
@@ -119,13 +122,14 @@ def grade_batch(
         progress: called after each submission.
 
     Raises:
-        GradebookError: the output folder's gradebook cannot be used, or there is nothing to grade.
+        GradebookError: the output folder's gradebook cannot be used, the folder holds or is what is
+            to be graded, or there is nothing to grade.
         Refused: `paths` or `reviews` cannot be read, or decisions would be written over.
         OSError: the output folder cannot be written.
     """
     began = time.monotonic()
     assignment = load_assignment(settings.assignment).with_limits(settings.limits)
-    handed_in, attendance = find(paths, source, known_origins(out / GRADEBOOK))
+    handed_in, attendance = _find_outside(out, paths, source)
     jobs = [Job(name=one.name, path=one.path, members=one.members) for one in handed_in.submissions]
     names = [job.name for job in jobs]
     _require_there(paths, names, only)
@@ -242,6 +246,28 @@ def _take_all(
             )
         )
     return cached
+
+
+def _find_outside(out: Path, paths: Sequence[Path], source: Source) -> tuple[HandedIn, Attendance]:
+    """Return what was handed in; refuse an output folder that is a part of it."""
+    folder = Path(os.path.realpath(out))
+    around = {folder, *folder.parents}
+    for path in paths:
+        below = path.is_dir() and path.resolve() in around
+        if is_same(path, out) or (below and _holds_work(out)):
+            raise GradebookError("batch.out-is-graded", {"out": str(out), "paths": str(path)})
+    handed_in, attendance = find(paths, source, known_origins(out / GRADEBOOK), leave_out=out)
+    for one in handed_in.submissions:
+        if not one.members and one.path in around:
+            raise GradebookError("batch.out-is-graded", {"out": str(out), "paths": str(one.path)})
+    return handed_in, attendance
+
+
+def _holds_work(folder: Path) -> bool:
+    """Tell whether a folder holds anything, and not what grading wrote."""
+    if not folder.is_dir() or (folder / GRADEBOOK).is_file():
+        return False
+    return not all(is_no_submission(entry.name) for entry in folder.iterdir())
 
 
 def _require_there(paths: Sequence[Path], names: Sequence[str], only: str | None) -> None:

@@ -80,7 +80,12 @@ def read_folder(folder: Path, bounds: Bounds) -> Found:
 
 
 def walk_folder(
-    folder: Path, name: str, bounds: Bounds, *, visible: Callable[[str], bool] = lambda _: False
+    folder: Path,
+    name: str,
+    bounds: Bounds,
+    *,
+    visible: Callable[[str], bool] = lambda _: False,
+    leave_out: Path | None = None,
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield what is in a folder, by path; hidden entries and links to folders are left out.
 
@@ -89,6 +94,7 @@ def walk_folder(
         name: of the folder, for messages.
         bounds: of what it may hold.
         visible: tells which names are not hidden although they begin with a dot.
+        leave_out: a folder that is not entered, wherever it lies.
     """
     waiting = [("", folder)]
     seen = 0
@@ -102,11 +108,20 @@ def walk_folder(
             if is_skipped(entry.name) and not visible(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if not (Path(entry.path) / "pyvenv.cfg").exists():
+                inner = Path(entry.path)
+                if not (inner / "pyvenv.cfg").exists() and not is_same(inner, leave_out):
                     checked_path(f"{relative}/x", name, bounds)
-                    waiting.append((f"{relative}/", Path(entry.path)))
+                    waiting.append((f"{relative}/", inner))
             else:
                 yield path_text(relative), entry
+
+
+def is_same(path: Path, other: Path | None) -> bool:
+    """Tell whether two paths lead to one file or folder, however they are written."""
+    try:
+        return other is not None and path.samefile(other)
+    except OSError:
+        return False
 
 
 def _entries(folder: Path, name: str) -> list[os.DirEntry[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from grader.intake.archive import is_skipped
 from grader.intake.bounds import refuse
+from grader.intake.disk import is_same
 from grader.intake.names import clean_name, natural_order, shown_path, stem, unique_name
 
 RESERVED = frozenset(
@@ -50,11 +51,15 @@ def is_no_submission(name: str) -> bool:
     return is_skipped(name) or _NO_SUBMISSION.fullmatch(name) is not None
 
 
-def find_submissions(paths: Sequence[Path]) -> list[Entry]:
+def find_submissions(paths: Sequence[Path], *, leave_out: Path | None = None) -> list[Entry]:
     """Return what is to be graded: a file is one submission, each entry of a folder is one.
 
     Hidden files, ``__MACOSX``, ``expect.toml`` and a README are none. What is no submission after
     all is found out by reading it, so that it is reported and not lost.
+
+    Args:
+        paths: files and folders.
+        leave_out: a folder that is none, wherever it lies.
 
     Raises:
         Refused: a path does not exist or a folder cannot be listed.
@@ -62,7 +67,7 @@ def find_submissions(paths: Sequence[Path]) -> list[Entry]:
     found: list[Entry] = []
     taken = set(RESERVED)
     for path in paths:
-        for candidate in _candidates(path):
+        for candidate in _candidates(path, leave_out):
             own_name = candidate.name if candidate.is_dir() else stem(candidate.name)
             name = unique_name(clean_name(own_name), taken)
             taken.add(name.casefold())
@@ -70,7 +75,7 @@ def find_submissions(paths: Sequence[Path]) -> list[Entry]:
     return found
 
 
-def _candidates(path: Path) -> list[Path]:
+def _candidates(path: Path, leave_out: Path | None) -> list[Path]:
     try:
         # What the instructor names may be a link; what lies in a folder may not.
         path = path.resolve(strict=True)
@@ -80,4 +85,8 @@ def _candidates(path: Path) -> list[Path]:
     except (OSError, RuntimeError) as error:
         detail = getattr(error, "strerror", None) or str(error)
         raise refuse("unreadable", shown_path(str(path)), detail=detail) from error
-    return [entry for entry in listed if not is_no_submission(entry.name)]
+    return [
+        entry
+        for entry in listed
+        if not is_no_submission(entry.name) and not is_same(entry, leave_out)
+    ]

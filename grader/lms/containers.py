@@ -39,20 +39,24 @@ class Member:
 
 
 def list_members(
-    container: Path, *, visible: Callable[[str], bool] = lambda _: False
+    container: Path,
+    *,
+    visible: Callable[[str], bool] = lambda _: False,
+    leave_out: Path | None = None,
 ) -> list[Member]:
     """Return the files in a folder or a zip archive, hidden ones left out.
 
     Args:
         container: the folder or archive.
         visible: tells which names are not hidden although they begin with a dot.
+        leave_out: a folder whose files are left out too, wherever it lies.
 
     Raises:
         Refused: it cannot be read, or is beyond a bound.
     """
     shown = shown_path(container.name)
     if container.is_dir():
-        found = walk_folder(container, shown, _CLASS, visible=visible)
+        found = walk_folder(container, shown, _CLASS, visible=visible, leave_out=leave_out)
         return [
             Member(str(Path(entry.path).relative_to(container)), path)
             for path, entry in found

@@ -35,6 +35,7 @@ def find_handed_in(
     system: str | None = None,
     attempt: str = "last",
     known: Mapping[str, Origin] = _NOTHING,
+    leave_out: Path | None = None,
 ) -> HandedIn:
     """Return the submissions in files and folders.
 
@@ -43,6 +44,7 @@ def find_handed_in(
         system: one of `SYSTEMS`; recognised from each path where None.
         attempt: which of several attempts counts: ``last``, ``first`` or a number from 1.
         known: where earlier submissions came from, by the names that they keep.
+        leave_out: a folder in which nothing was handed in, wherever it lies.
 
     Raises:
         Refused: a path cannot be read, or is not what `system` says.
@@ -50,23 +52,23 @@ def find_handed_in(
     handed: list[Handed] = []
     unclaimed: list[str] = []
     for path in paths:
-        layout = _read_layout(path, system)
+        layout = _read_layout(path, system, leave_out)
         handed += layout.handed
         unclaimed += [f"{path.name}/{name}" for name in layout.unclaimed]
     named = give_names(choose_attempts(handed, attempt), RESERVED, known)
     return HandedIn(named, unclaimed)
 
 
-def _read_layout(path: Path, system: str | None) -> Layout:
+def _read_layout(path: Path, system: str | None, leave_out: Path | None) -> Layout:
     if system == "folder":
-        return _plain(path)
+        return _plain(path, leave_out)
     if path.suffix.lower() == ".csv" and path.is_file():
         sheet = read_sheet(path)
         if system == "git" or repositories.recognises(sheet):
             return Layout(repositories.read_repositories(sheet, path.resolve().parent))
     if path.is_dir() or (path.is_file() and format_of(path.name) == "zip"):
         container = path.resolve()
-        members = _members(container, system)
+        members = _members(container, system, leave_out)
         claim, own = _claims(container, members, system)
         students = [member for member in members if member.path not in own]
         layout = Layout() if claim is None else split_members(container, students, claim)
@@ -74,17 +76,17 @@ def _read_layout(path: Path, system: str | None) -> Layout:
             return layout
     if system is not None:
         raise refuse("not-this-system", shown_path(str(path)), system=system)
-    return _plain(path)
+    return _plain(path, leave_out)
 
 
-def _plain(path: Path) -> Layout:
-    entries = find_submissions([path])
+def _plain(path: Path, leave_out: Path | None) -> Layout:
+    entries = find_submissions([path], leave_out=leave_out)
     return Layout([Handed(e.name, e.path, Origin(system="folder", label=e.name)) for e in entries])
 
 
-def _members(container: Path, system: str | None) -> list[Member]:
+def _members(container: Path, system: str | None, leave_out: Path | None) -> list[Member]:
     try:
-        return list_members(container, visible=moodle.is_own)
+        return list_members(container, visible=moodle.is_own, leave_out=leave_out)
     except Refused:
         if system is not None:
             raise
