@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from grader.intake.archive import Found, checked_path, is_skipped
-from grader.intake.bounds import Bounds, refuse, require_size
+from grader.intake.bounds import Bounds, Refused, refuse, require_size
 from grader.intake.names import format_of, natural_order, path_text, shown_path
 
 # A fifo would wait for a writer, a link could lead to somebody else's work.
@@ -86,6 +86,7 @@ def walk_folder(
     *,
     visible: Callable[[str], bool] = lambda _: False,
     leave_out: Path | None = None,
+    lenient: bool = False,
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield what is in a folder, by path; hidden entries and links to folders are left out.
 
@@ -95,23 +96,34 @@ def walk_folder(
         bounds: of what it may hold.
         visible: tells which names are not hidden although they begin with a dot.
         leave_out: a folder that is not entered, wherever it lies.
+        lenient: whether a folder in it that cannot be listed is yielded instead of refused.
+
+    Raises:
+        Refused: a folder cannot be listed, or a bound is exceeded.
     """
-    waiting = [("", folder)]
+    waiting: list[tuple[str, os.DirEntry[str] | None]] = [("", None)]
     seen = 0
     while waiting:
         prefix, current = waiting.pop()
-        for entry in sorted(_entries(current, name), key=lambda e: natural_order(e.name)):
+        try:
+            listed = list_folder(current or folder, shown_path(f"{name}/{prefix}".rstrip("/")))
+        except Refused:
+            if current is None or not lenient:
+                raise
+            yield path_text(prefix.rstrip("/")), current
+            continue
+        for entry in sorted(listed, key=lambda e: natural_order(e.name)):
             seen += 1
             if seen > bounds.entries:
                 raise refuse("too-many-entries", name, bound=bounds.entries)
             relative = f"{prefix}{entry.name}"
-            if is_skipped(entry.name) and not visible(entry.name):
+            hidden = is_skipped(entry.name) and not visible(entry.name)
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if hidden or (is_folder and _is_left_out(Path(entry.path), leave_out)):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                inner = Path(entry.path)
-                if not (inner / "pyvenv.cfg").exists() and not is_same(inner, leave_out):
-                    checked_path(f"{relative}/x", name, bounds)
-                    waiting.append((f"{relative}/", inner))
+            if is_folder:
+                checked_path(f"{relative}/x", name, bounds)
+                waiting.append((f"{relative}/", entry))
             else:
                 yield path_text(relative), entry
 
@@ -124,7 +136,19 @@ def is_same(path: Path, other: Path | None) -> bool:
         return False
 
 
-def _entries(folder: Path, name: str) -> list[os.DirEntry[str]]:
+def _is_left_out(folder: Path, leave_out: Path | None) -> bool:
+    try:
+        return is_same(folder, leave_out) or (folder / "pyvenv.cfg").exists()
+    except OSError:
+        return False  # listing it will say why
+
+
+def list_folder(folder: os.PathLike[str], name: str) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder, named `name` in messages.
+
+    Raises:
+        Refused: it cannot be listed.
+    """
     try:
         with os.scandir(folder) as entries:
             return list(entries)

@@ -68,11 +68,18 @@ def find_submissions(paths: Sequence[Path], *, leave_out: Path | None = None) ->
     taken = set(RESERVED)
     for path in paths:
         for candidate in _candidates(path, leave_out):
-            own_name = candidate.name if candidate.is_dir() else stem(candidate.name)
+            own_name = candidate.name if _is_folder(candidate) else stem(candidate.name)
             name = unique_name(clean_name(own_name), taken)
             taken.add(name.casefold())
             found.append(Entry(name, candidate))
     return found
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # reading it will say why, as of a link to where nobody may look
 
 
 def _candidates(path: Path, leave_out: Path | None) -> list[Path]:

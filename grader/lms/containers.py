@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grader.intake.archive import BROKEN, checked_path, is_skipped, read_zip_entry, zip_name
 from grader.intake.bounds import Bounds, Refused, refuse
-from grader.intake.disk import read_file_bytes, walk_folder
+from grader.intake.disk import list_folder, read_file_bytes, walk_folder
 from grader.intake.names import shown_path
 
 _CLASS = Bounds(entries=100_000, folder_depth=256, path_bytes=4096)
@@ -46,6 +46,8 @@ def list_members(
 ) -> list[Member]:
     """Return the files in a folder or a zip archive, hidden ones left out.
 
+    A folder in it that cannot be listed is there too: whose it is goes to a person.
+
     Args:
         container: the folder or archive.
         visible: tells which names are not hidden although they begin with a dot.
@@ -56,11 +58,13 @@ def list_members(
     """
     shown = shown_path(container.name)
     if container.is_dir():
-        found = walk_folder(container, shown, _CLASS, visible=visible, leave_out=leave_out)
+        found = walk_folder(
+            container, shown, _CLASS, visible=visible, leave_out=leave_out, lenient=True
+        )
         return [
             Member(str(Path(entry.path).relative_to(container)), path)
             for path, entry in found
-            if entry.is_file(follow_symlinks=False)
+            if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
         ]
     _require_directory(container, shown)
     try:
@@ -90,6 +94,8 @@ def read_member(container: Path, member: Member, bounds: Bounds) -> bytes:
     """
     shown = shown_path(container.name)
     if container.is_dir():
+        if is_folder(container, member):
+            list_folder(container / member.key, shown_path(member.path))
         return read_file_bytes(container / member.key, shown_path(member.path), bounds)
     try:
         with zipfile.ZipFile(container) as archive:
@@ -97,6 +103,11 @@ def read_member(container: Path, member: Member, bounds: Bounds) -> bytes:
             return read_zip_entry(archive, info, member.path, shown, bounds)
     except BROKEN as error:
         raise refuse("broken-archive", shown, detail=str(error)[:200]) from error
+
+
+def is_folder(container: Path, member: Member) -> bool:
+    """Tell whether a member is a folder that could not be listed."""
+    return container.is_dir() and (container / member.key).is_dir()
 
 
 def digest_members(container: Path, members: Sequence[Member]) -> str:

@@ -9,7 +9,7 @@ from grader.intake.bounds import refuse
 from grader.intake.names import format_of, shown_path, stem
 from grader.intake.reading import ACCEPTED
 from grader.intake.submission import submission_from_files
-from grader.lms.containers import Member, read_member
+from grader.lms.containers import Member, is_folder, read_member
 from grader.model import Submission
 
 
@@ -32,7 +32,7 @@ def read_handed(path: Path, members: Sequence[Member], *, name: str) -> Submissi
     found = Found()
     refusals: list[Refused] = []
     for member in members:
-        if not format_of(member.path):
+        if not format_of(member.path) and not is_folder(path, member):
             continue
         try:
             _read_into(found, path, member, bounds)

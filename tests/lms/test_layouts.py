@@ -2,18 +2,22 @@
 
 import csv
 import io
+import os
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.batch.grading import Grading, Job, Settings
 from grader.intake import Refused
 from grader.intake.archive import is_skipped
 from grader.intake.names import clean_name
 from grader.lms import canvas, moodle
 from grader.lms.handed_in import find_handed_in
 from grader.lms.reading import read_handed
+from grader.model import Report
 
 CODE = "# Задача 3\nx = 1\n"
 LETTERS = st.characters(categories=["L", "N"])
@@ -507,3 +511,78 @@ def test_every_clone_is_handed_in_once_whatever_the_names(tmp_path_factory, name
     labels = [name.strip() or f"hw-{at}" for at, name in enumerate(names)]
     assert [one.origin.label for one in found.submissions] == labels
     assert len({one.name.casefold() for one in found.submissions}) == len(names)
+
+
+# ------------------------------------------------------------------ folders nobody may look into
+
+
+@pytest.fixture
+def lock(monkeypatch):
+    """Return what takes a folder's permissions away, also from root, who needs none."""
+    locked = []
+
+    def refusing(call):
+        def refused(path=".", *more, **named):
+            where = Path(os.fsdecode(path)) if not isinstance(path, int) else Path()
+            if any(one in where.parents or (call is scandir and one == where) for one in locked):
+                raise PermissionError(13, "Permission denied", str(where))
+            return call(path, *more, **named)
+
+        return refused
+
+    scandir = os.scandir
+    for name in ("scandir", "stat", "lstat", "open"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    return locked.append
+
+
+def read_all(folder):
+    """Return, by name, the sources that are read or the report's note."""
+    grading = Grading(Settings(assignment="intro-to-torch"))
+    found = {}
+    for one in find_handed_in([folder]).submissions:
+        read = grading.read(Job(one.name, one.path, one.members))
+        if isinstance(read, Report):
+            assert {task.outcome for task in read.tasks} == {"review"}
+            found[one.name] = read.notes
+        else:
+            found[one.name] = [cell.source for cell in read.cells]
+    return found
+
+
+def denied(file):
+    return [("intake.unreadable", {"file": file, "detail": "Permission denied"})]
+
+
+def test_a_folder_that_may_not_be_read_goes_to_a_person_and_stops_nobody(tmp_path, lock):
+    for path in ("anna/hw.py", "anna/data/x.py", "ivan/hw.py", "olga/hw.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x = 1\n")
+    (tmp_path / "link.py").symlink_to(tmp_path / "ivan" / "hw.py")
+    lock(tmp_path / "anna" / "data")
+    lock(tmp_path / "ivan")
+    assert read_all(tmp_path) == {
+        "anna": denied("anna/data"),
+        "ivan": denied("ivan"),
+        "link": [("intake.not-a-file", {"file": "link.py"})],
+        "olga": ["x = 1"],
+    }
+
+
+def test_a_folder_that_may_not_be_read_hides_no_class_of_moodles(tmp_path, lock):
+    own = "{}_{}_assignsubmission_file"
+    names = ("Anna", "Ivan", "Olga")
+    anna, ivan, olga = (tmp_path / own.format(who, at) for at, who in enumerate(names))
+    for folder in (anna, anna / "data", ivan, olga):
+        folder.mkdir()
+        (folder / "hw.py").write_text("x = 1\n")
+    lock(anna / "data")
+    lock(ivan)
+    assert read_all(tmp_path) == {
+        "Anna": ["x = 1"],
+        "Ivan": denied(own.format("Ivan", 1)),
+        "Olga": ["x = 1"],
+    }
+    anna_handed = by_name(find_handed_in([tmp_path]))["Anna"]
+    read = read_handed(anna_handed.path, anna_handed.members, name="Anna")
+    assert denied("data")[0] in read.notes
