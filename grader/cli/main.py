@@ -32,6 +32,21 @@ class _Spoken(click.Group):
         return super().main(arguments, *rest, **named)
 
 
+class _Path(click.Path):
+    """A path; an empty one, as of a shell variable that is not set, is none."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401  # click's own
+        """Return the path, which pathlib would take for the current folder where it is empty."""
+        if not os.fspath(value):
+            self.fail(message("cli.empty-path", language=asked_language(sys.argv[1:])), param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _attempt(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if value in ("last", "first") or (
         value.isascii() and value.isdigit() and 0 < int(value) < 1000
@@ -108,9 +123,9 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=_Path(path_type=Path))
 @click.option("--task", metavar="ID")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--html", type=_Path(path_type=Path), metavar="FILE")
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--fail-under", metavar="POINTS")
 @click.option("--watch", is_flag=True)
@@ -146,15 +161,15 @@ def check(
 
 
 @main.command()
-@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.argument("paths", type=_Path(path_type=Path), nargs=-1, required=True)
+@click.option("--out", type=_Path(path_type=Path), required=True)
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default="cores"
 )
 @click.option("--scheduler", default="")
 @click.option("--only")
-@click.option("--reviews", type=click.Path(path_type=Path))
-@click.option("--roster", type=click.Path(path_type=Path))
+@click.option("--reviews", type=_Path(path_type=Path))
+@click.option("--roster", type=_Path(path_type=Path))
 @click.option(
     "--from",
     "system",
@@ -211,10 +226,10 @@ def grade(
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=_Path(path_type=Path))
 @click.option("--lang", type=click.Choice(["en", "ru"]))
 @click.option("--assignment")
-@click.option("--reviews", type=click.Path(path_type=Path))
+@click.option("--reviews", type=_Path(path_type=Path))
 def report(folder: Path, lang: str | None, assignment: str | None, reviews: Path | None) -> None:
     """Draw the pages of an output folder again; nothing is run."""
     from grader.cli.grade import draw_all
@@ -224,7 +239,7 @@ def report(folder: Path, lang: str | None, assignment: str | None, reviews: Path
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=_Path(path_type=Path))
 @click.option(
     "--to",
     "target",
@@ -233,7 +248,7 @@ def report(folder: Path, lang: str | None, assignment: str | None, reviews: Path
 )
 @click.option(
     "--sheet",
-    type=click.Path(path_type=Path),
+    type=_Path(path_type=Path),
 )
 @click.option("--column", default="")
 @click.option("--scale", is_flag=True)
@@ -272,7 +287,7 @@ def gradescope() -> None:
 @gradescope.command()
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_Path(path_type=Path, dir_okay=False),
     default=Path("autograder.zip"),
     show_default=True,
 )

@@ -1,5 +1,8 @@
 """`grader check` as its user meets it: mistakes in what is asked, exit codes, help."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,3 +180,27 @@ def test_a_folder_in_place_of_a_file_is_told_in_the_users_language(tmp_path):
     assert done.exit_code == 2
     assert "папка, а нужен файл" in done.stderr
     assert "File" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["grade", "", "--out", "out"], "the path is empty"),
+        (["grade", "in", "--out", "", "--lang", "ru"], "путь пуст"),
+        (["check", "in", "--html", ""], "the path is empty"),
+        (["report", ""], "the path is empty"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(tmp_path, command, words):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "hw.py").write_text("x = 1\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "grader.cli", *command],
+        cwd=tmp_path,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
