@@ -77,6 +77,7 @@ class BatchResult:
         seconds: time on the clock.
         cached: results that were taken from the gradebook.
         waiting: answers that wait for a person.
+        failed: those of them on which the grader itself failed.
         taken: decisions of persons that came with it.
         unclaimed: files that belong to nobody.
         attendance: who of the roster is absent, and who is not on it.
@@ -89,6 +90,7 @@ class BatchResult:
     seconds: float
     cached: int
     waiting: int
+    failed: int
     taken: Taken
     changes: list[str]
     unclaimed: list[str] = field(default_factory=list)
@@ -187,6 +189,7 @@ def grade_batch(
         seconds=seconds,
         cached=cached,
         waiting=waiting,
+        failed=tally.failures,
         taken=taken,
         unclaimed=unclaimed,
         attendance=attendance,
@@ -379,6 +382,7 @@ def draw_again(
         seconds=time.monotonic() - began,
         cached=len(tally.points),
         waiting=waiting,
+        failed=tally.failures,
         taken=taken,
         changes=_change_lines(tally, declared, language),
         interrupted=interrupted,

@@ -91,6 +91,7 @@ def _print_result(result: BatchResult, out: Path, language: str) -> None:
         ("cli.done-cached", result.cached),
         ("cli.reviews-held", result.taken.held),
         ("cli.reviews-changed", result.taken.changed),
+        ("cli.failed", result.failed),
     ):
         if number:
             console.print(plural(code, number, language=language))

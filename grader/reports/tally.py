@@ -143,6 +143,11 @@ class ClassTally:
         self.new = self.went_up = self.went_down = 0
         self.changes: list[Change] = []
 
+    @property
+    def failures(self) -> int:
+        """Answers on which the grader itself failed."""
+        return sum(named.count for named in self.failed.values())
+
     def add(self, row: ClassRow, before: ClassRow | None = None) -> None:
         """Take in a submission, and what it was in the previous run."""
         self.points.append(row.points)

@@ -163,9 +163,10 @@ def test_a_submission_that_no_worker_survives_is_our_failure_and_the_rest_is_gra
         return (base / "out" / "good" / "result.json").is_file() and len(below) >= 4
 
     wait_until(kill_the_worker_on_slow, seconds=90)
-    _, said = run.communicate(timeout=100)
+    told, said = run.communicate(timeout=100)
     assert run.returncode == 0, said
     assert "for the second time (signal SIGKILL)" in said
+    assert "the grader itself failed" in told
     expected = {"good": (1.0, "passed"), "slow": (0.0, "grader-error")}
     assert_everybody_once(base, expected)
     with closing(sqlite3.connect(base / "out" / "gradebook.db")) as db:
