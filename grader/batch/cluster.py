@@ -92,7 +92,10 @@ def _graded(request: Request) -> Graded | Trouble:
     if code_digest(request.settings, grading.assignment) != request.code:
         return Trouble(code="batch.other-code", values={})
     with _card if request.settings.card == REAL else nullcontext():
-        report = grading.grade(request.submission)
+        try:
+            report = grading.grade(request.submission)
+        except Exception as error:  # noqa: BLE001  # ours, whatever it is; the batch goes on
+            report = grading.failed(request.submission.name, error)
     pages = SubmissionPages(
         grading.assignment,
         language=request.settings.language,

@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,6 +74,9 @@ class Job:
 
 FEW = 3
 """Submissions a worker for which the server is not warmed up."""
+
+_NOT_THE_SUBMISSION = frozenset({"sandbox.too-weak", "sandbox.no-start"})
+"""Failures of the sandbox that any submission would meet on this machine."""
 
 _SERVER_IS_LOST = frozenset({"sandbox.no-start", "sandbox.server-died", "sandbox.too-weak"})
 
@@ -273,6 +277,17 @@ class Grading:
                 raise
             return self._judge(submission)
         return self._judge(submission) if has_outcome(report, {Outcome.MEMORY}) else report
+
+    def failed(self, name: str, error: Exception) -> Report:
+        """Return the report of a submission on which the grader failed; the batch goes on.
+
+        Raises:
+            ServerFailed: it is `error`, and any submission would meet it on this machine.
+        """
+        if isinstance(error, ServerFailed) and error.code in _NOT_THE_SUBMISSION:
+            raise error
+        reason = "".join(traceback.format_exception(error, limit=-8))
+        return failed_report(self.assignment, name, reason)
 
     def close(self) -> None:
         """End the server if it was started."""

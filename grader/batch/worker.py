@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -22,15 +21,12 @@ from typing import IO
 import msgspec
 
 from grader.batch.desk import Desk, Done
-from grader.batch.grading import Grading, Job, Settings, failed_report
+from grader.batch.grading import Grading, Job, Settings
 from grader.gradebook import Gradebook
 from grader.lms.containers import Member
 from grader.model import Report
 from grader.sandbox.launch import child_uid
 from grader.sandbox.session import ServerFailed
-
-NOT_THE_SUBMISSION = ("sandbox.too-weak", "sandbox.no-start")
-"""Failures of the sandbox that any submission would meet on this machine."""
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,11 +103,8 @@ class Worker:
         """
         try:
             return self._graded(line.job())
-        except Exception as error:  # ours, whatever it is; the batch goes on
-            if isinstance(error, ServerFailed) and error.code in NOT_THE_SUBMISSION:
-                raise
-            reason = traceback.format_exc(limit=-8)
-            report = failed_report(self._grading.assignment, line.name, reason)
+        except Exception as error:  # noqa: BLE001  # ours, whatever it is; the batch goes on
+            report = self._grading.failed(line.name, error)
             return self._desk.finish(report, self._desk.key("failed", line.name))
 
     def _graded(self, job: Job) -> Done:

@@ -84,10 +84,10 @@ def descendants(pid):
     """Return the ids of all living processes below `pid` with their command lines."""
     found = {}
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     except OSError:
         return found
-    for child in map(int, children):
+    for child in map(int, " ".join(lists).split()):
         try:
             found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:

@@ -13,6 +13,7 @@ from tests.batch.faults import (
     RIGHT,
     SLOW,
     WRONG,
+    descendants,
     grade,
     hand_in,
     kill,
@@ -126,6 +127,31 @@ def test_a_worker_killed_and_one_added_lose_nothing(base, cluster):
     _, said = run.communicate(timeout=100)
     assert run.returncode == 0, said
     assert outcomes(base / "out") == dict.fromkeys(sources, (1.0, "passed"))
+
+
+def test_a_submission_whose_warm_server_dies_twice_is_our_failure_and_the_rest_is_graded(
+    base, cluster
+):
+    hand_in(base / "in", good=RIGHT, slow=SLOW)
+    worker = cluster.add_worker()
+    run = start(base, "--scheduler", cluster.address)
+    killed = []
+
+    def kill_the_server_under_slow():
+        graded = (base / "out" / "good" / "result.json").is_file()
+        below = descendants(worker.pid)
+        servers = sorted(pid for pid, line in below.items() if "sandbox.server" in line)
+        if graded and len(servers) >= 4 and servers[0] not in killed:  # the fourth is the child
+            kill(servers[0])
+            killed.append(servers[0])
+        return len(killed) == 2 or run.poll() is not None
+
+    wait_until(kill_the_server_under_slow, seconds=90)
+    _, said = run.communicate(timeout=100)
+    assert run.returncode == 0, said
+    assert outcomes(base / "out") == {"good": (1.0, "passed"), "slow": (0.0, "grader-error")}
+    tables = ("gradebook.csv", "item_analysis.csv", "index.html")
+    assert all((base / "out" / name).is_file() for name in tables)
 
 
 def test_a_lost_scheduler_is_said_and_the_run_goes_on_here(base, cluster):
