@@ -131,9 +131,9 @@ class Cluster:
         """Yield each job's answer as it arrives.
 
         Raises:
-            GradebookError: the extra is not installed, a worker has another version, or the
-                scheduler cannot be reached or was lost; what has arrived is kept, and the same
-                command goes on from there.
+            GradebookError: the extra is not installed, the address is none, a worker has another
+                version, or the scheduler cannot be reached or was lost; what has arrived is kept,
+                and the same command goes on from there.
             ServerFailed: the workers can grade nothing.
         """
         self._few = len(jobs) <= FEW
@@ -145,11 +145,17 @@ class Cluster:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         lost = (OSError, distributed.comm.CommClosedError, distributed.client.FutureCancelledError)
         try:
-            with distributed.Client(self._address, timeout=_CONNECT_SECONDS) as client:
+            with self._connect(distributed) as client:
                 yield from self._grade_with(distributed, client, jobs)
         except lost as error:
             values = {"address": self._address, "reason": str(error) or type(error).__name__}
             raise GradebookError("batch.scheduler-lost", values) from error
+
+    def _connect(self, distributed: Untyped) -> Untyped:
+        try:
+            return distributed.Client(self._address, timeout=_CONNECT_SECONDS)
+        except ValueError as error:
+            raise GradebookError("batch.no-address", {"address": self._address}) from error
 
     def _grade_with(
         self, distributed: Untyped, client: Untyped, jobs: Sequence[Job]

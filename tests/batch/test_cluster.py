@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.gradebook import Gradebook
+from grader.messages import message
 from tests.batch.faults import (
     RIGHT,
     SLOW,
@@ -177,3 +178,21 @@ def test_a_scheduler_that_is_not_there_is_said_at_once(base):
     assert done.returncode == 2
     assert "tcp://127.0.0.1:9 cannot be reached" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nope",
+        "tcp://localhost",
+        "tcp://",
+        "http://127.0.0.1:80",
+        "foo://x:1",
+        "127.0.0.1:notaport",
+    ],
+)
+def test_what_is_no_address_of_a_scheduler_is_said(base, address):
+    hand_in(base / "in", good=RIGHT)
+    done = grade(base, "--scheduler", address)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.strip() == message("batch.no-address", {"address": address})
