@@ -8,8 +8,10 @@ again elsewhere and gives work to workers that join. Needs the extra ``cluster``
 import importlib
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
@@ -27,6 +29,11 @@ _AHEAD = 4
 """Submissions given to the cluster for each of its threads; the rest wait here, as paths."""
 
 _CONNECT_SECONDS = 10
+
+_IDLE_SECONDS = 5.0
+"""After so long without a result it is asked whether there are workers at all."""
+
+_POLL_SECONDS = 0.02
 
 Untyped: TypeAlias = Any
 """An object of `distributed`, which has no types."""
@@ -71,6 +78,13 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     code: str
     values: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NoWorkers:
+    """The scheduler has no worker; the run goes on once one joins."""
+
+    address: str
 
 
 def grade_there(data: bytes) -> bytes:
@@ -127,8 +141,8 @@ class Cluster:
         self._reader = Grading(settings)
         self._few = False
 
-    def grade(self, jobs: Sequence[Job]) -> Iterator[Done]:
-        """Yield each job's answer as it arrives.
+    def grade(self, jobs: Sequence[Job]) -> Iterator[Done | NoWorkers]:
+        """Yield each job's answer as it arrives, and once that there are no workers.
 
         Raises:
             GradebookError: the extra is not installed, the address is none, a worker has another
@@ -159,7 +173,7 @@ class Cluster:
 
     def _grade_with(
         self, distributed: Untyped, client: Untyped, jobs: Sequence[Job]
-    ) -> Iterator[Done]:
+    ) -> Iterator[Done | NoWorkers]:
         waiting = iter(jobs)
         running: dict[Untyped, tuple[Job, str]] = {}
         arriving = distributed.as_completed()
@@ -176,9 +190,22 @@ class Cluster:
                     break
             if not running:
                 return
+            yield from self._until_ready(client, arriving)
             future = next(arriving)
             job, key = running.pop(future)
             yield self._arrived(future, job, key)
+
+    def _until_ready(self, client: Untyped, arriving: Untyped) -> Iterator[NoWorkers]:
+        """Wait for a result; yield once where none comes because there are no workers."""
+        asked = time.monotonic()
+        told = False
+        while not arriving.has_ready():
+            time.sleep(_POLL_SECONDS)
+            if not told and time.monotonic() - asked > _IDLE_SECONDS:
+                asked = time.monotonic()
+                told = not client.nthreads()
+                if told:
+                    yield NoWorkers(self._address)
 
     def _read(self, job: Job) -> Done | Submission:
         submission = self._reader.read(job)

@@ -11,7 +11,7 @@ import msgspec
 
 from grader.assignments import load_assignment
 from grader.batch.alone import alone_in
-from grader.batch.cluster import Cluster
+from grader.batch.cluster import Cluster, NoWorkers
 from grader.batch.desk import Desk, Done
 from grader.batch.grading import FEW, Job, Settings, settings_digest, start_server
 from grader.batch.handing import (
@@ -56,6 +56,7 @@ class Progress:
         lost: why a worker died over it, empty if none did.
         last: whether it is not tried again.
         failure: why its page could not be drawn, empty if it was.
+        no_workers: address of a scheduler that has none, empty while there are some.
     """
 
     done: int
@@ -65,6 +66,7 @@ class Progress:
     lost: str = ""
     last: bool = False
     failure: str = ""
+    no_workers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,7 @@ def _identity(
 
 
 def _take_all(
-    events: Iterable[Done | Lost],
+    events: Iterable[Done | Lost | NoWorkers],
     jobs: Sequence[Job],
     gradebook: Gradebook,
     run: int,
@@ -227,6 +229,9 @@ def _take_all(
             gradebook.add_attempt(run, event.job.name, event.number, event.reason)
             name = event.job.name
             progress(Progress(finished, len(jobs), name, lost=event.reason, last=event.last))
+            continue
+        if isinstance(event, NoWorkers):
+            progress(Progress(finished, len(jobs), "", no_workers=event.address))
             continue
         source = path_text(by_name[event.name].path)
         if event.known is not None:

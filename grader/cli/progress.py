@@ -29,6 +29,10 @@ def show_progress(language: str) -> Iterator[Callable[[Progress], None]]:
 
 def _trouble(event: Progress, language: str) -> str:
     """Return the line that says what went wrong, empty where nothing did."""
+    if event.no_workers:
+        return clean_line(
+            message("cli.no-workers", {"address": event.no_workers}, language=language), most=500
+        )
     if event.lost:
         code = "cli.worker-gave-up" if event.last else "cli.progress-lost"
     elif event.failure:

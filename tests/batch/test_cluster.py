@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,19 @@ def test_a_submission_whose_warm_server_dies_twice_is_our_failure_and_the_rest_i
     assert outcomes(base / "out") == {"good": (1.0, "passed"), "slow": (0.0, "grader-error")}
     tables = ("gradebook.csv", "item_analysis.csv", "index.html")
     assert all((base / "out" / name).is_file() for name in tables)
+
+
+def test_a_scheduler_without_workers_is_said_and_the_run_goes_on_once_one_joins(base, cluster):
+    hand_in(base / "in", good=RIGHT)
+    run = start(base, "--scheduler", cluster.address)
+    assert select.select([run.stderr], [], [], 30)[0], "nothing was said"
+    said = run.stderr.readline().strip()
+    assert said == message("cli.no-workers", {"address": cluster.address})
+    cluster.add_worker()
+    _, more = run.communicate(timeout=100)
+    assert run.returncode == 0, more
+    assert more == ""
+    assert outcomes(base / "out") == {"good": (1.0, "passed")}
 
 
 def test_a_lost_scheduler_is_said_and_the_run_goes_on_here(base, cluster):
