@@ -14,7 +14,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from grader.model import Outcome, Report
 
 if TYPE_CHECKING:
     import pandas
+
+Kept = TypeVar("Kept", Report, Origin)
 
 _NEVER_REUSED = frozenset({Outcome.TIMEOUT, Outcome.GRADER_ERROR})
 
@@ -143,7 +145,13 @@ class Gradebook:
         """Close the file."""
         self._db.close()
 
-    def _trouble(self, code: str, error: sqlite3.Error) -> GradebookError:
+    def _decoded(self, data: bytes, kind: type[Kept]) -> Kept:
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._trouble("gradebook.unusable", error) from error
+
+    def _trouble(self, code: str, error: Exception) -> GradebookError:
         return GradebookError(code, {"path": str(self._path), "reason": str(error)})
 
     def _require_known_schema(self) -> None:
@@ -217,7 +225,7 @@ class Gradebook:
         """Return a report that may be taken again for this key with its id, or None.
 
         A timeout is taken again only by the run that saw it, which goes on after it was killed;
-        a failure of our own never is.
+        a failure of our own never is, nor what is damaged.
         """
         row = self._db.execute(
             "SELECT id, report FROM reports WHERE key = :key AND (reusable OR EXISTS "
@@ -227,7 +235,10 @@ class Gradebook:
         ).fetchone()
         if row is None:
             return None
-        report = msgspec.json.decode(row[1], type=Report)
+        try:
+            report = self._decoded(row[1], Report)
+        except GradebookError:
+            return None
         return None if has_outcome(report, {Outcome.GRADER_ERROR}) else (row[0], report)
 
     def add_result(self, run: int, report: Report, *, key: str, source: str) -> None:
@@ -279,14 +290,18 @@ class Gradebook:
         return {name for (name,) in rows}
 
     def reports(self, run: int) -> Iterator[Report]:
-        """Yield the reports of a run by name, one at a time."""
+        """Yield the reports of a run by name, one at a time.
+
+        Raises:
+            GradebookError: one is damaged.
+        """
         rows = self._db.execute(
             "SELECT submission, reports.report FROM results "
             "JOIN reports ON reports.id = results.report WHERE run = ? ORDER BY submission",
             (run,),
         )
         for name, data in rows:
-            report = msgspec.json.decode(data, type=Report)
+            report = self._decoded(data, Report)
             yield msgspec.structs.replace(report, submission=name)
 
     # ------------------------------------------------------------------ pages
@@ -341,10 +356,14 @@ class Gradebook:
             )
 
     def origin(self, submission: str) -> Origin | None:
-        """Return where a submission came from, None where that is not known."""
+        """Return where a submission came from, None where that is not known.
+
+        Raises:
+            GradebookError: what is kept of it is damaged.
+        """
         rows = self._db.execute("SELECT origin FROM origins WHERE submission = ?", (submission,))
         found = rows.fetchone()
-        return None if found is None else msgspec.json.decode(found[0], type=Origin)
+        return None if found is None else self._decoded(found[0], Origin)
 
     # ------------------------------------------------------------------ analysis
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from grader import gradebook_schema
 from grader.gradebook import Gradebook, GradebookError, Review, is_reusable, result_key
 from grader.gradebook_schema import SCHEMA, STEPS, schema_of
+from grader.lms.origin import Origin
 from grader.model import CellResult, CheckResult, Outcome, Report, TaskResult
 from grader.reviews import apply_reviews, fingerprint, lapsed
 
@@ -343,3 +344,31 @@ def test_a_full_disk_is_told_with_the_reason(tmp_path):
         raise sqlite3.OperationalError("database or disk is full")
     assert caught.value.code == "gradebook.stopped"
     assert caught.value.values["reason"] == "database or disk is full"
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"{}", b'{"assignment": "\xff"}', b"[" * 100_000])
+def test_a_damaged_report_is_told_with_the_reason_and_never_taken_again(tmp_path, damaged):
+    path = tmp_path / "g.db"
+    with Gradebook(path) as book:
+        run = book.begin_run("a", "s")
+        book.add_result(run, make_report(outcome=Outcome.PASSED), key="k", source="p")
+        assert book.find_report("k") is not None
+        with sqlite3.connect(path) as db:
+            db.execute("UPDATE reports SET report = ?", [damaged])
+        db.close()
+        assert book.find_report("k") is None
+        with pytest.raises(GradebookError) as caught:
+            list(book.reports(run))
+    assert caught.value.code == "gradebook.unusable"
+    assert caught.value.values == {"path": str(path), "reason": str(caught.value.__cause__)}
+
+
+def test_a_damaged_origin_is_told_with_the_reason(tmp_path):
+    with Gradebook(tmp_path / "g.db") as book:
+        book.set_origins([("ivanova", Origin(system="moodle"))])
+        with sqlite3.connect(tmp_path / "g.db") as db:
+            db.execute("UPDATE origins SET origin = ?", [b"{"])
+        db.close()
+        with pytest.raises(GradebookError) as caught:
+            book.origin("ivanova")
+    assert caught.value.code == "gradebook.unusable"
