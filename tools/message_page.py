@@ -33,7 +33,7 @@ def render_page(texts: Mapping[str, Texts]) -> str:
 def _one_line(text: str | tuple[str, ...]) -> str:
     """Return a text, or the last of its plural forms, as one line of Markdown."""
     shown = text if isinstance(text, str) else text[-1]
-    pieces = " ".join(shown.split()).split("`")
+    pieces = " ".join(shown.replace(":system}", "}").split()).split("`")
     for number in range(0, len(pieces), 2):  # those between are code, and stand as they are
         for mark in "<*_":
             pieces[number] = pieces[number].replace(mark, f"\\{mark}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.cli.main import GRADER_FAILED, NOT_PASSED, PASSED
-from grader.cli.show import WrongUse, guarded, reason_of, say
+from grader.cli.show import WrongUse, guarded, say
 from grader.model import Assignment, LimitValues, Outcome, Points, Report, Submission, points
 from grader.sandbox.layers import ALL
 from grader.sandbox.protocol import REAL
@@ -180,14 +180,14 @@ def show(wanted: Wanted, report: Report, assignment: Assignment) -> None:
     """
     if wanted.html is not None:
         from grader.batch.pages import write_file
+        from grader.messages import system_reason
         from grader.reports.html import render_report
 
         page = render_report(report, assignment, language=wanted.language)
         try:
             write_file(wanted.html, page.encode())
         except OSError as error:
-            reason = reason_of(error, language=wanted.language)
-            values = {"path": str(wanted.html), "reason": reason}
+            values = {"path": str(wanted.html), "reason": system_reason(error)}
             raise WrongUse("cli.page-unwritable", values) from error
     if wanted.as_json:
         from grader.reports.json import encode_result

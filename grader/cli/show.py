@@ -3,7 +3,6 @@
 What it needs is imported when it prints: `grader check` must start its server before that.
 """
 
-import errno
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -58,16 +57,6 @@ def say_refused(refused: "Refused", *, language: str) -> None:
         say(longer, language=language)
 
 
-def reason_of(error: OSError, *, language: str) -> str:
-    """Return why the system refused, in the user's language where it is a usual reason."""
-    from grader.messages import has_message, message
-
-    code = f"system.{errno.errorcode.get(error.errno or 0, '').lower()}"
-    if has_message(code, language):
-        return message(code, language=language)
-    return error.strerror or str(error)
-
-
 def guarded(action: Callable[[], int], *, language: str) -> int:
     """Run a command's work; what goes wrong becomes a message and an exit code."""
     try:
@@ -87,6 +76,7 @@ def _explain(error: Exception, *, language: str) -> int | None:
     from grader.devices import DeviceError
     from grader.gradebook import GradebookError
     from grader.intake import Refused
+    from grader.messages import system_reason
     from grader.sandbox.session import ServerFailed
 
     if isinstance(error, Refused):
@@ -99,7 +89,7 @@ def _explain(error: Exception, *, language: str) -> int | None:
         say(error.code, error.values, language=language)
         return GRADER_FAILED
     if isinstance(error, OSError):
-        values = {"path": str(error.filename or ""), "reason": reason_of(error, language=language)}
-        say("cli.output", values, language=language)
+        values = {"path": str(error.filename or ""), "reason": system_reason(error)}
+        say("cli.output" if error.filename else "cli.system", values, language=language)
         return WRONG_USE
     return None

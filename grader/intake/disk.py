@@ -8,6 +8,7 @@ from pathlib import Path
 from grader.intake.archive import Found, checked_path, is_skipped
 from grader.intake.bounds import Bounds, Refused, refuse, require_size
 from grader.intake.names import format_of, natural_order, path_text, shown_path
+from grader.messages import system_reason
 
 # A fifo would wait for a writer, a link could lead to somebody else's work.
 _FLAGS = (
@@ -157,4 +158,4 @@ def list_folder(folder: os.PathLike[str], name: str) -> list[os.DirEntry[str]]:
 
 
 def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error))[:200]
+    return system_reason(error)[:200]

@@ -9,6 +9,7 @@ from grader.intake.archive import is_skipped
 from grader.intake.bounds import refuse
 from grader.intake.disk import is_same
 from grader.intake.names import clean_name, natural_order, shown_path, stem, unique_name
+from grader.messages import system_reason
 
 RESERVED = frozenset(
     {
@@ -90,7 +91,8 @@ def _candidates(path: Path, leave_out: Path | None) -> list[Path]:
             return [path]
         listed = sorted(path.iterdir(), key=lambda entry: natural_order(entry.name))
     except (OSError, RuntimeError) as error:
-        detail = getattr(error, "strerror", None) or str(error)
+        # Before Python 3.13 links that lead in a circle are a RuntimeError.
+        detail = "ELOOP" if isinstance(error, RuntimeError) else system_reason(error)
         raise refuse("unreadable", shown_path(str(path)), detail=detail) from error
     return [
         entry

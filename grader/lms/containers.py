@@ -11,6 +11,7 @@ from grader.intake.archive import BROKEN, checked_path, is_skipped, read_zip_ent
 from grader.intake.bounds import Bounds, Refused, refuse
 from grader.intake.disk import list_folder, read_file_bytes, walk_folder
 from grader.intake.names import shown_path
+from grader.messages import system_reason
 
 _CLASS = Bounds(entries=100_000, folder_depth=256, path_bytes=4096)
 """Bounds of everybody's files together; each submission has its own.
@@ -151,7 +152,7 @@ def _require_directory(container: Path, shown: str) -> None:
             file.seek(max(0, size - _LONGEST_END))
             tail = file.read(_LONGEST_END)
     except OSError as error:
-        raise refuse("unreadable", shown, detail=error.strerror or "") from error
+        raise refuse("unreadable", shown, detail=system_reason(error)) from error
     at = tail.rfind(_END)
     if at < 0 or len(tail) < at + 22:
         raise refuse("broken-archive", shown, detail="zip: no end of the directory")

@@ -5,10 +5,11 @@ The sources are `po/AREA.LANG.po`, gettext catalogues whose keys are codes such 
 what this module loads. A code may have a second entry with the suffix ``.explain``: longer words
 for `grader explain` and `docs/messages.md`, without placeholders.
 
-Placeholders are ``{name}``; values are text and may come from a student, so whoever prints a
-message cleans or escapes the whole of it.
+Placeholders are ``{name}``, or ``{name:system}`` for a `system_reason`; values are text and may
+come from a student, so whoever prints a message cleans or escapes the whole of it.
 """
 
+import errno
 import functools
 import gettext
 import string
@@ -34,6 +35,18 @@ class _Values(dict[str, str]):
         return "{" + key + "}"
 
 
+class _Formatter(string.Formatter):
+    """Fills ``{name:system}`` with the words for a reason of the system, where there are some."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def format_field(self, value: str, format_spec: str) -> str:
+        if format_spec == "system" and has_message(f"system.{value.lower()}", self._language):
+            return message(f"system.{value.lower()}", language=self._language)
+        return value
+
+
 def has_message(code: str, language: str = "en") -> bool:
     """Tell whether the catalogue has an entry for `code`."""
     return _catalogue(language).gettext(code) != code
@@ -57,7 +70,7 @@ def _filled(code: str, language: str, values: Mapping[str, str]) -> str:
     text = _catalogue(language).gettext(code)
     if text == code:
         raise KeyError(f"no message {code!r} in {language!r}")
-    return string.Formatter().vformat(text, (), _Values(values))
+    return _Formatter(language).vformat(text, (), _Values(values))
 
 
 def plural(
@@ -71,7 +84,19 @@ def plural(
     text = _catalogue(language).ngettext(code, code, number)
     if text == code:
         raise KeyError(f"no message {code!r} in {language!r}")
-    return string.Formatter().vformat(text, (), _Values({**(values or {}), "number": str(number)}))
+    filled = _Values({**(values or {}), "number": str(number)})
+    return _Formatter(language).vformat(text, (), filled)
+
+
+def system_reason(error: Exception) -> str:
+    """Return why the system refused, to fill ``{name:system}`` in any language.
+
+    It is the name of the error, as ``ENOENT``, where there are words for it, else the system's own.
+    """
+    name = errno.errorcode.get(getattr(error, "errno", None) or 0, "")
+    if has_message(f"system.{name.lower()}"):
+        return name
+    return getattr(error, "strerror", None) or str(error)
 
 
 def codes(language: str = "en") -> frozenset[str]:

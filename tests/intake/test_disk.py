@@ -148,6 +148,20 @@ def test_a_named_file_is_one_submission_and_a_missing_one_is_refused(tmp_path):
         find_submissions([tmp_path / "missing"])
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_why_a_path_cannot_be_read_is_said_in_the_users_language(language, tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, reason in ("missing", "system.enoent"), ("loop", "system.eloop"):
+        with pytest.raises(Refused) as caught:
+            find_submissions([tmp_path / name])
+        words = message(caught.value.code, caught.value.values, language=language)
+        assert words.endswith(f": {message(reason, language=language)}.")
+    with pytest.raises(Refused) as caught:
+        read_submission(tmp_path / "missing.ipynb")
+    words = message(caught.value.code, caught.value.values, language=language)
+    assert words.endswith(f": {message('system.enoent', language=language)}.")
+
+
 def test_a_link_in_a_folder_is_an_entry_that_is_refused_when_read(tmp_path):
     (tmp_path / "x.ipynb").symlink_to("/etc/passwd")
     [entry] = find_submissions([tmp_path])
