@@ -1,5 +1,6 @@
 """What goes wrong around a batch: each time everybody is graded once, or it can go on."""
 
+import errno
 import random
 import resource
 import signal
@@ -11,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from grader.batch.pages import write_file
 from grader.gradebook import Gradebook
 from grader.model import Outcome
 from tests.batch.faults import (
@@ -210,6 +212,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(base):
         assert full.returncode == 2, full.stderr
         assert "Traceback" not in full.stderr
         assert "full" in full.stderr or "No space left" in full.stderr
+        assert str(base / "out") in full.stderr
         subprocess.run(["mount", "-o", "remount,size=20m", str(base / "out")], check=True)
         assert grade(base, workers=1).returncode == 0
         assert_everybody_once(base)
@@ -231,6 +234,19 @@ def test_files_that_may_not_grow_are_said_and_the_run_goes_on_without_the_bound(
     assert "Traceback" not in full.stderr
     assert grade(base, workers=1).returncode == 0
     assert_everybody_once(base)
+
+
+def test_a_file_that_may_not_grow_is_named_and_nothing_of_it_is_left(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"report\.html") as caught:
+            write_file(tmp_path / "report.html", bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG
+    assert caught.value.filename == str(tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_read_only_folder_is_said_before_anything_runs(base):
