@@ -14,7 +14,7 @@ from grader.cli.progress import show_progress
 from grader.cli.show import guarded
 from grader.cli.show import say as complain
 from grader.intake.names import path_text
-from grader.messages import message, plural
+from grader.messages import message, plural, system_reason
 from grader.reports.clean import clean_line
 from grader.reports.wording import shown_number
 
@@ -51,7 +51,7 @@ def grade_all(
         except KeyboardInterrupt:
             complain("batch.interrupted", {}, language=settings.language)
             raise
-        _print_result(result, out, settings.language)
+        _show(result, out, settings.language)
         return PASSED
 
     return guarded(action, language=settings.language)
@@ -69,10 +69,20 @@ def draw_all(folder: Path, *, language: str, assignment: str | None, reviews: Pa
                 reviews=reviews,
                 progress=progress,
             )
-        _print_result(result, folder, language)
+        _show(result, folder, language)
         return PASSED
 
     return guarded(action, language=language)
+
+
+def _show(result: BatchResult, out: Path, language: str) -> None:
+    """Print what a batch came to; where that cannot be, say so: all is in the folder."""
+    try:
+        _print_result(result, out, language)
+    except OSError as error:
+        complain(
+            "cli.unprinted", {"path": str(out), "reason": system_reason(error)}, language=language
+        )
 
 
 def _print_result(result: BatchResult, out: Path, language: str) -> None:

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from grader.batch.pages import write_file
 from grader.gradebook import Gradebook
+from grader.messages import message
 from grader.model import Outcome
 from tests.batch.faults import (
     ENDLESS,
@@ -247,6 +249,19 @@ def test_a_file_that_may_not_grow_is_named_and_nothing_of_it_is_left(tmp_path):
     assert caught.value.errno == errno.EFBIG
     assert caught.value.filename == str(tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+def test_a_summary_that_cannot_be_printed_leaves_the_results_as_they_are(base):
+    hand_in(base / "in", good=RIGHT)
+    draw = [sys.executable, "-m", "grader.cli", "report", str(base / "out"), "--lang", "en"]
+    for line in (command(base), draw):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
+        assert done.returncode == 0
+        values = {"path": str(base / "out"), "reason": "ENOSPC"}
+        assert done.stderr.strip() == message("cli.unprinted", values)
+    assert_everybody_once(base, {"good": (1.0, "passed")})
 
 
 def test_a_read_only_folder_is_said_before_anything_runs(base):
