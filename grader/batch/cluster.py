@@ -157,13 +157,18 @@ class Cluster:
             raise GradebookError("batch.no-distributed", {}) from error
         for name in _LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        lost = (OSError, distributed.comm.CommClosedError, distributed.client.FutureCancelledError)
+        gone = (distributed.comm.CommClosedError, distributed.client.FutureCancelledError)
         try:
             with self._connect(distributed) as client:
                 yield from self._grade_with(distributed, client, jobs)
-        except lost as error:
+        except gone as error:
+            raise self._gone() from error
+        except OSError as error:
             values = {"address": self._address, "reason": str(error) or type(error).__name__}
             raise GradebookError("batch.scheduler-lost", values) from error
+
+    def _gone(self) -> GradebookError:
+        return GradebookError("batch.scheduler-gone", {"address": self._address})
 
     def _connect(self, distributed: Untyped) -> Untyped:
         try:
@@ -227,7 +232,7 @@ class Cluster:
 
     def _arrived(self, future: Untyped, job: Job, key: str) -> Done:
         if future.status in ("cancelled", "lost"):
-            raise OSError("the scheduler was lost")
+            raise self._gone()
         if future.status != "finished":
             reason = str(future.exception())[-2000:]
             report = failed_report(self._assignment, job.name, reason)

@@ -178,8 +178,7 @@ def test_a_lost_scheduler_is_said_and_the_run_goes_on_here(base, cluster):
     cluster.scheduler.kill()
     _, said = run.communicate(timeout=100)
     assert run.returncode == 2, said
-    assert f"The Dask scheduler at {cluster.address} cannot be reached" in said
-    assert "Traceback" not in said
+    assert said.strip() == message("batch.scheduler-gone", {"address": cluster.address})
     assert outcomes(base / "out")
     here = grade(base)
     assert here.returncode == 0, here.stderr
