@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias
 
 from grader.intake import Bounds, Refused, find_submissions
 from grader.intake.bounds import refuse
-from grader.intake.entries import RESERVED
-from grader.intake.names import format_of, shown_path
+from grader.intake.entries import RESERVED, Entry
+from grader.intake.names import format_of, path_text, shown_path
 from grader.lms import canvas, gradescope, moodle, nbgrader, repositories
 from grader.lms.containers import Member, list_members, read_member
 from grader.lms.layout import Claim, Handed, Layout, choose_attempts, give_names, split_members
-from grader.lms.origin import Origin
+from grader.lms.origin import FileState, Origin
 from grader.lms.sheets import read_sheet
 
 System: TypeAlias = Literal["moodle", "canvas", "gradescope", "nbgrader", "git", "folder"]
@@ -81,7 +81,12 @@ def _read_layout(path: Path, system: str | None, leave_out: Path | None) -> Layo
 
 def _plain(path: Path, leave_out: Path | None) -> Layout:
     entries = find_submissions([path], leave_out=leave_out)
-    return Layout([Handed(e.name, e.path, Origin(system="folder", label=e.name)) for e in entries])
+    return Layout([Handed(e.name, e.path, _plain_origin(e)) for e in entries])
+
+
+def _plain_origin(entry: Entry) -> Origin:
+    files: list[tuple[str, FileState]] = [(path_text(entry.path.name), "read")]
+    return Origin(system="folder", label=entry.name, files=files)
 
 
 def _members(container: Path, system: str | None, leave_out: Path | None) -> list[Member]:

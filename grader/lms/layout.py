@@ -80,8 +80,11 @@ def split_members(
 def identity(origin: Origin) -> tuple[str, str]:
     """Return what tells one submission of a system from another.
 
-    Canvas's numbers alone do not where names may end in numbers.
+    Canvas's numbers alone do not where names may end in numbers. A plain path has its file's name:
+    the submission's own depends on what lies beside it.
     """
+    if origin.system == "folder" and origin.files:
+        return origin.system, origin.files[0][0]
     if origin.system == "canvas":
         return origin.system, f"{origin.label}_{origin.id}"
     return origin.system, origin.id or origin.label
@@ -126,7 +129,11 @@ def give_names(
     systems = {one.origin.system for one in handed if one.members}
     lasting = {name: who for name, origin in known.items() if (who := participant(origin))}
     owners = {who: name for name, who in lasting.items()}
-    kept = [_kept(one, owners) for one in handed]
+    kept: list[str | None] = []
+    for one in handed:
+        name = _kept(one, owners)
+        # Two folders may hold files of one name: the first keeps what one of them had.
+        kept.append(None if name in kept else name)
     fits = Counter(one.name.casefold() for one in handed)
     foreign = {name.casefold() for name, (system, _) in lasting.items() if system in systems}
     taken = {*reserved, *(name.casefold() for name in kept if name is not None)}
@@ -143,7 +150,8 @@ def give_names(
 
 
 def _kept(one: Handed, owners: Mapping[tuple[str, str], str]) -> str | None:
-    who = participant(one.origin) if one.members else None
+    lasts = one.members or one.origin.system == "folder"
+    who = participant(one.origin) if lasts else None
     return None if who is None else owners.get(who)
 
 

@@ -29,7 +29,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         late: whether the system marked it as late.
         attempt: which attempt it is, from 1.
         attempts: how many there are.
-        files: each file with what became of it; empty where the submission is one path.
+        files: each file with what became of it; of a plain path its own name, of a clone none.
     """
 
     system: str

@@ -460,6 +460,28 @@ def test_a_name_is_the_same_whether_an_earlier_archive_has_a_namesake_or_not(tmp
     assert names == {"7": "Li Wei 7", "8": "Li Wei 8"}
 
 
+def test_a_file_keeps_its_name_when_one_of_the_same_stem_comes(tmp_path):
+    def names(*folders):
+        found = find_handed_in([tmp_path / folder for folder in folders], known=known)
+        known.update({one.name: one.origin for one in found.submissions})
+        return {f"{one.path.parent.name}/{one.path.name}": one.name for one in found.submissions}
+
+    known = {}
+    for path in ("in/anna.py", "in/boris.py"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("x = 1", "utf-8")
+    assert names("in") == {"in/anna.py": "anna", "in/boris.py": "boris"}
+    (tmp_path / "in" / "anna.ipynb").write_text("{}", "utf-8")  # sorts before anna.py
+    given = {"in/anna.ipynb": "anna-2", "in/anna.py": "anna", "in/boris.py": "boris"}
+    assert names("in") == given
+    assert names("in") == given
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late" / "anna.py").write_text("x = 2", "utf-8")
+    both = names("in", "late")
+    assert both == {**given, "late/anna.py": both["late/anna.py"]}
+    assert len(set(both.values())) == 4
+
+
 def test_a_folder_graded_again_keeps_its_names(tmp_path):
     for name in ("anna.py", "anna.ipynb"):
         (tmp_path / name).write_text(CODE, "utf-8")
@@ -551,7 +573,7 @@ def read_all(folder):
 
 
 def denied(file):
-    return [("intake.unreadable", {"file": file, "detail": "Permission denied"})]
+    return [("intake.unreadable", {"file": file, "detail": "EACCES"})]
 
 
 def test_a_folder_that_may_not_be_read_goes_to_a_person_and_stops_nobody(tmp_path, lock):
