@@ -34,6 +34,11 @@ FATAL = {
         "import torch\nheld = []\nwhile True: held.append(torch.zeros(1000))",
         "memory",
     ),
+    "memory-to-the-last-byte": (
+        "import torch\nheld = []\ntry:\n    while True: held.append(bytes(10**6))\n"
+        "except MemoryError:\n    while True: held.append(torch.zeros(10))",
+        "memory",
+    ),
     "memory-in-one-list": ("held = []\nwhile True: held += [1] * 10**5", "memory"),
     "memory-on-device": (
         "import torch, ctypes\nx = torch.empty(1 << 30, device='cuda')\n"
@@ -96,7 +101,9 @@ loss.backward()
 """
 
 
-@pytest.mark.parametrize("name", ["memory", "memory-in-small-pieces", "memory-in-one-list"])
+@pytest.mark.parametrize(
+    "name", ["memory", "memory-in-small-pieces", "memory-to-the-last-byte", "memory-in-one-list"]
+)
 def test_what_filled_the_memory_takes_nothing_from_the_cells_that_follow(grade, name):
     """The first backward run starts a thread, which needs memory for its stack."""
     report = grade(BEFORE, ("Задача 3", FATAL[name][0]), ("Задача 7", BACKWARD))

@@ -29,6 +29,8 @@ _settrace, _setprofile = sys.settrace, sys.setprofile
 _getrecursionlimit, _setrecursionlimit = sys.getrecursionlimit, sys.setrecursionlimit
 RECURSION_LIMIT = sys.getrecursionlimit()
 _NO_HOST_MEMORY = ("can't allocate memory", "not enough memory")
+_FOR_WANT_OF_MEMORY = frozenset({"RuntimeError", "OSError"})
+"""Types of what may be raised with any words where a cell has filled the memory."""
 
 
 class File:
@@ -63,6 +65,7 @@ class CellRunner:
         self._device = device
         self._recorder = recorder
         self._reserve = Reserve()
+        self._full = False
         self._files: dict[str, File] = {}
         self._ahead: File | None = None
 
@@ -101,6 +104,9 @@ class CellRunner:
         seconds = _clock() - start
         file.state.leave()
         before = cell.line - 1 if cell.style == "script" else 0
+        filled, self._full = self._has_filled()
+        if filled and outcome == "raised" and error and error.type in _FOR_WANT_OF_MEMORY:
+            outcome = "memory"  # torch says "std::bad_alloc", and half a sentence for want of room
         stopped_at = error.line + before if error is not None and error.line else None
         backward, backward_count = self._recorder.take()
         return CellDone(
@@ -116,8 +122,13 @@ class CellRunner:
             device=self._device.take_log(),
             backward=backward,
             backward_count=backward_count,
-            full=not self._reserve.has_room(),
+            full=self._full,
         )
+
+    def _has_filled(self) -> tuple[bool, bool]:
+        """Return whether the memory has become full, and whether it is."""
+        full = not self._reserve.has_room()
+        return full and not self._full, full
 
     def _run_watched(
         self, cell: RunCell, file: File, writer: BoundedWriter

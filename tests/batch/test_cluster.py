@@ -115,7 +115,7 @@ def test_a_cluster_of_two_workers_gives_the_gradebook_of_this_machine(base, clus
     assert there.returncode == 0, there.stderr
     assert everything(base / "out") == here
     again = grade(base, "--scheduler", cluster.address)
-    assert "7 of them unchanged" in again.stdout
+    assert "7 of them known already" in again.stdout
 
 
 def test_a_worker_killed_and_one_added_lose_nothing(base, cluster):
