@@ -112,6 +112,13 @@ def test_what_filled_the_memory_takes_nothing_from_the_cells_that_follow(grade, 
     assert "judge.doubted" not in codes
 
 
+def test_a_low_limit_of_memory_blames_no_cell(grade):
+    cells = [("Задача 3", "raise RuntimeError"), *(("Задача 4", "1 / 0"),) * 8]
+    cells.append(("Задача 5", GATE + "neuron = Gate([1.0, 1.0], -0.5)"))
+    report = grade(*cells, memory_bytes=100 << 20)
+    assert [cell.outcome for cell in report.cells] == ["raised"] * 9 + ["passed"]
+
+
 def test_a_cell_that_fills_the_memory_and_passes_keeps_its_names(grade):
     held = "held = []\ntry:\n    while True: held.append(bytes(10**6))\nexcept MemoryError: pass"
     cells = [("Задача 3", held), *(("Задача 4", "len(held) / 0"),) * 8, ("Задача 5", "held[0]")]

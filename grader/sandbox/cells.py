@@ -65,6 +65,7 @@ class CellRunner:
         self._device = device
         self._recorder = recorder
         self._reserve = Reserve()
+        self._spacious: bool | None = None
         self._full = False
         self._files: dict[str, File] = {}
         self._ahead: File | None = None
@@ -95,6 +96,8 @@ class CellRunner:
         file.names.before_cell()
         self._device.begin_cell(cell.mark)
         self._recorder.begin_cell()
+        if self._spacious is None:
+            self._spacious = self._reserve.has_room()
         self._reserve.take()
         start = _clock()
         try:
@@ -126,8 +129,11 @@ class CellRunner:
         )
 
     def _has_filled(self) -> tuple[bool, bool]:
-        """Return whether the memory has become full, and whether it is."""
-        full = not self._reserve.has_room()
+        """Return whether the memory has become full, and whether it is.
+
+        Where the limit is so low that there never was room, no cell is blamed for that.
+        """
+        full = bool(self._spacious) and not self._reserve.has_room()
         return full and not self._full, full
 
     def _run_watched(
