@@ -90,7 +90,7 @@ class Run:
             self.bury()
             return Ran(cell=cell, done=None), gone.outcome
         filled, self._full = done.full and not self._full, done.full
-        if filled and done.outcome != "passed":
+        if filled and done.outcome in ("memory", "timeout"):
             # What it filled the memory with dies with the child, and its names with that.
             self.bury()
             return Ran(cell=cell, done=msgspec.structs.replace(done, bound=())), None

@@ -3,6 +3,7 @@
 import difflib
 import os
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,7 +134,7 @@ def grade_batch(
     """
     began = time.monotonic()
     assignment = load_assignment(settings.assignment).with_limits(settings.limits)
-    handed_in, attendance = _find_outside(out, paths, source)
+    handed_in, attendance = _find_outside(out, paths := _without(out, paths), source)
     jobs = [Job(name=one.name, path=one.path, members=one.members) for one in handed_in.submissions]
     names = [job.name for job in jobs]
     _require_there(paths, names, only)
@@ -205,8 +206,10 @@ def _identity(
 ) -> str:
     """Return what a run must agree in with one that was killed, to go on with it."""
     where = sorted(path_text(path.resolve()) for path in paths)
+    # One that grades a single submission again is a run of its own each time.
+    alone = only and f"{only} {uuid.uuid4()}"
     return msgspec.json.encode(
-        [settings, settings_digest(settings, assignment), only, where]
+        [settings, settings_digest(settings, assignment), alone, where]
     ).decode()
 
 
@@ -269,6 +272,13 @@ def _find_outside(out: Path, paths: Sequence[Path], source: Source) -> tuple[Han
         if not one.members and one.path in around:
             raise GradebookError("batch.out-is-graded", {"out": str(out), "paths": str(one.path)})
     return handed_in, attendance
+
+
+def _without(out: Path, paths: Sequence[Path]) -> Sequence[Path]:
+    """Leave out an output folder that a shell's ``*`` has put among the paths."""
+    if not (out / GRADEBOOK).is_file():
+        return paths
+    return [path for path in paths if not is_same(path, out)] or paths
 
 
 def _holds_work(folder: Path) -> bool:

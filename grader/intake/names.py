@@ -43,7 +43,7 @@ def clean_name(text: str, bounds: Bounds | None = None) -> str:
 def path_text(path: str | os.PathLike[str]) -> str:
     """Return a path as text that any file takes: what is no text in it becomes ``%FF``.
 
-    Different paths stay different. The path itself travels as `os.fsencode` gives it.
+    The path itself travels as `os.fsencode` gives it.
     """
     return re.sub(
         "[\ud800-\udfff]",

@@ -104,6 +104,8 @@ def participant(origin: Origin) -> tuple[str, str] | None:
 
 def same_participant(one: Origin, other: Origin) -> bool:
     """Tell whether two submissions are of the same participant, as far as is known."""
+    if one.system == other.system == "folder" and not (one.files and other.files):
+        return one.label == other.label  # an earlier version kept no file of a plain path
     who = participant(one)
     return identity(one) == identity(other) or (who is not None and who == participant(other))
 
@@ -129,11 +131,17 @@ def give_names(
     systems = {one.origin.system for one in handed if one.members}
     lasting = {name: who for name, origin in known.items() if (who := participant(origin))}
     owners = {who: name for name, who in lasting.items()}
-    kept: list[str | None] = []
-    for one in handed:
-        name = _kept(one, owners)
-        # Two folders may hold files of one name: the first keeps what one of them had.
-        kept.append(None if name in kept else name)
+    # Files of one name in several folders are nobody's alone: they have their order's names.
+    there = [(one, participant(one.origin)) for one in handed]
+    before, now = Counter(lasting.values()), Counter(who for _, who in there if who)
+    kept = [
+        None
+        if who is None or (not one.members and max(before[who], now[who]) > 1)
+        else _kept(one, owners)
+        for one, who in there
+    ]
+    twice = Counter(name.casefold() for name in kept if name is not None)
+    kept = [None if name is not None and twice[name.casefold()] > 1 else name for name in kept]
     fits = Counter(one.name.casefold() for one in handed)
     foreign = {name.casefold() for name, (system, _) in lasting.items() if system in systems}
     taken = {*reserved, *(name.casefold() for name in kept if name is not None)}

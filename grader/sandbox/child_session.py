@@ -235,7 +235,7 @@ class ChildSession:
 
     def _end_failed(self, what: str) -> NoReturn:
         """Our own code failed beside a cell: it was left no memory, or something was done to it."""
-        if tells_of_memory(what):
+        if tells_of_memory(what.rstrip().rpartition("\n")[2]):
             self._end(ChildGone(Outcome.MEMORY, "sandbox.ended.memory"))
         self._end_tampered(what)
 

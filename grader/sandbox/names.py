@@ -189,7 +189,11 @@ class NameTable:
 
     def before_cell(self) -> None:
         """Remember what is there; identities only, since a reference would keep tensors alive."""
-        self._before = {name: id(value) for name, value in self._namespace.items()}
+        self._before = {
+            name: id(value)
+            for name, value in list(self._namespace.items())
+            if type(name) is str  # the hash of any other key is the student's code
+        }
 
     def after_cell(self, tree: ast.AST | None, stopped_at: int | None) -> tuple[BoundName, ...]:
         """Return what the cell bound, in order.
@@ -201,7 +205,11 @@ class NameTable:
         order: dict[str, None] = {}
         bindings = _read_bindings(tree)
         before = self._before.get
-        new = {n: None for n, value in list(self._namespace.items()) if before(n) != id(value)}
+        new = {
+            name: None
+            for name, value in list(self._namespace.items())
+            if type(name) is str and before(name) != id(value)
+        }
         for name, line, changed in bindings.found:
             if stopped_at is not None and line >= stopped_at and name not in new:
                 continue
@@ -210,8 +218,7 @@ class NameTable:
             order.pop(name, None)
             order[name] = None
         for name in new:
-            if type(name) is str:
-                order.setdefault(name)
+            order.setdefault(name)
         bound = [name for name in order if self._is_listed(name)][-MOST_NAMES:]
         shown = {name for name, _, _ in bindings.found}
         for name in bound:

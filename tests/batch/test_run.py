@@ -184,6 +184,25 @@ def test_one_graded_alone_makes_no_whole_run_of_a_class(tmp_path):
     assert grade_batch([folder], out, SETTINGS, workers=1, only="boris").interrupted
 
 
+def test_one_graded_alone_is_graded_again_each_time(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "anna.py").write_text("while True: pass\n", "utf-8")
+    (folder / "boris.py").write_text("x = 1\n", "utf-8")
+    short = Settings(assignment="intro-to-torch", limits={"cell_cpu_seconds": 0.2})
+    for _ in range(2):
+        assert grade_batch([folder], out, short, workers=1, only="anna").cached == 0
+
+
+def test_an_output_folder_among_the_paths_of_a_later_run_is_left_out(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "anna.py").write_text("x = 1\n", "utf-8")
+    for _ in range(2):
+        graded = grade_batch(sorted(folder.iterdir()), folder / "out", SETTINGS, workers=1)
+        assert graded.count == 1
+
+
 def test_pages_drawn_after_an_interrupted_run_say_that_it_was(graded, tmp_path):
     shutil.copytree(graded / "out", tmp_path / "out")
     assert not draw_again(tmp_path / "out", language="en").interrupted

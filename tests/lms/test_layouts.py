@@ -475,11 +475,35 @@ def test_a_file_keeps_its_name_when_one_of_the_same_stem_comes(tmp_path):
     given = {"in/anna.ipynb": "anna-2", "in/anna.py": "anna", "in/boris.py": "boris"}
     assert names("in") == given
     assert names("in") == given
-    (tmp_path / "late").mkdir()
-    (tmp_path / "late" / "anna.py").write_text("x = 2", "utf-8")
-    both = names("in", "late")
-    assert both == {**given, "late/anna.py": both["late/anna.py"]}
-    assert len(set(both.values())) == 4
+
+
+def test_files_of_one_name_in_several_folders_never_change_names(tmp_path):
+    """As in ``grade students/*/hw.ipynb``."""
+    paths = [tmp_path / f"s{number}" / "hw.py" for number in range(1, 13)]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(f"x = '{path.parent.name}'", "utf-8")
+    known, first = {}, None
+    for _ in range(3):
+        found = find_handed_in(paths, known=known)
+        known.update({one.name: one.origin for one in found.submissions})
+        names = {one.path: one.name for one in found.submissions}
+        assert len(set(names.values())) == len(paths)
+        first = first or names
+        assert names == first
+
+
+def test_names_that_differ_in_case_only_are_never_both_kept(tmp_path):
+    known = {}
+    for names in (["alice.py"], ["Alice.py"], ["Alice.py", "alice.py"]):
+        for old in tmp_path.glob("*.py"):
+            old.unlink()
+        for name in names:
+            (tmp_path / name).write_text("x = 1", "utf-8")
+        found = find_handed_in([tmp_path], known=known)
+        known.update({one.name: one.origin for one in found.submissions})
+        given = [one.name.casefold() for one in found.submissions]
+        assert len(set(given)) == len(given)
 
 
 def test_a_folder_graded_again_keeps_its_names(tmp_path):
