@@ -132,13 +132,11 @@ def give_names(
     lasting = {name: who for name, origin in known.items() if (who := participant(origin))}
     owners = {who: name for name, who in lasting.items()}
     # Files of one name in several folders are nobody's alone: they have their order's names.
-    there = [(one, participant(one.origin)) for one in handed]
-    before, now = Counter(lasting.values()), Counter(who for _, who in there if who)
+    there = [_lasting(one) for one in handed]
+    times = Counter(lasting.values()) | Counter(who for who in there if who)
     kept = [
-        None
-        if who is None or (not one.members and max(before[who], now[who]) > 1)
-        else _kept(one, owners)
-        for one, who in there
+        None if who is None or (not one.members and times[who] > 1) else owners.get(who)
+        for one, who in zip(handed, there, strict=True)
     ]
     twice = Counter(name.casefold() for name in kept if name is not None)
     kept = [None if name is not None and twice[name.casefold()] > 1 else name for name in kept]
@@ -157,10 +155,9 @@ def give_names(
     return named
 
 
-def _kept(one: Handed, owners: Mapping[tuple[str, str], str]) -> str | None:
-    lasts = one.members or one.origin.system == "folder"
-    who = participant(one.origin) if lasts else None
-    return None if who is None else owners.get(who)
+def _lasting(one: Handed) -> tuple[str, str] | None:
+    """Return who keeps a name over several runs; None where nothing tells."""
+    return participant(one.origin) if one.members or one.origin.system == "folder" else None
 
 
 def _numbered(one: Handed) -> str:
