@@ -189,11 +189,7 @@ class NameTable:
 
     def before_cell(self) -> None:
         """Remember what is there; identities only, since a reference would keep tensors alive."""
-        self._before = {
-            name: id(value)
-            for name, value in list(self._namespace.items())
-            if type(name) is str  # the hash of any other key is the student's code
-        }
+        self._before = self._identities()
 
     def after_cell(self, tree: ast.AST | None, stopped_at: int | None) -> tuple[BoundName, ...]:
         """Return what the cell bound, in order.
@@ -205,11 +201,8 @@ class NameTable:
         order: dict[str, None] = {}
         bindings = _read_bindings(tree)
         before = self._before.get
-        new = {
-            name: None
-            for name, value in list(self._namespace.items())
-            if type(name) is str and before(name) != id(value)
-        }
+        now = self._identities()
+        new = {name: None for name, value in now.items() if before(name) != value}
         for name, line, changed in bindings.found:
             if stopped_at is not None and line >= stopped_at and name not in new:
                 continue
@@ -229,6 +222,13 @@ class NameTable:
                 self._of_libraries.add(name)
         self._before = {}
         return tuple(self._described(name) for name in bound)
+
+    def _identities(self) -> dict[str, int]:
+        return {
+            name: id(value)
+            for name, value in list(self._namespace.items())
+            if type(name) is str  # the hash of any other key is the student's code
+        }
 
     def _is_listed(self, name: str) -> bool:
         if name not in self._namespace or _LEFT_OUT.fullmatch(name):
